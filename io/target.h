@@ -1,0 +1,48 @@
+/*
+ * What a path stands on: filesystem, mount, drive, and whether O_DIRECT works.
+ */
+#ifndef REFILL_IO_TARGET_H
+#define REFILL_IO_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define TARGET_TEXT_BYTES 256
+
+/* Whole-drive read/write counters from /sys, in bytes. */
+struct target_counters {
+  bool known;
+  uint64_t read_bytes, write_bytes;
+};
+
+struct target {
+  char path[TARGET_TEXT_BYTES];
+  char filesystem[32];                   /* "ext4", "tmpfs" */
+  char mount_options[TARGET_TEXT_BYTES]; /* as in /proc/self/mountinfo */
+  char source[TARGET_TEXT_BYTES];        /* "/dev/nvme0n1p1" */
+  char drive[64];     /* block device behind it, partition resolved: "nvme0n1"; "" where none */
+  char model[64];     /* "" unknown */
+  char firmware[32];  /* "" unknown */
+  char scheduler[32]; /* "none", "mq-deadline" */
+  char transport[32]; /* "nvme", "virtio", "scsi", "loop", "device-mapper", "md", "network", "ram",
+                         "unknown" */
+  bool rotational;
+  bool virtual_drive; /* a guest's drive: caches below cannot be seen */
+  bool direct;        /* O_DIRECT opens and reads here */
+  uint32_t direct_alignment_bytes;
+  uint32_t logical_block_bytes, physical_block_bytes;
+  uint64_t free_bytes; /* for this user */
+  int numa_node;       /* -1 unknown */
+};
+
+/* Looks `directory` over; nothing is left behind. -ENOENT, -ENOTDIR, -EACCES, -EROFS with the path
+ * named. */
+int target_describe(struct target *target, const char *directory, struct error *error);
+
+/* Reads the counters of the drive behind the target; of a stacked device (dm, md, loop over a
+ * file on a drive) the sum over its members. */
+void target_counters_read(const struct target *target, struct target_counters *counters);
+
+#endif
