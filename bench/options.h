@@ -1,0 +1,103 @@
+/*
+ * The command line. One table (options.c) holds each option once: name, kind,
+ * default, range, help, commands that take it. Parser, --help, and the `config` object of
+ * results derive from it. Every error is one line that names the option, the value and what
+ * is accepted.
+ */
+#ifndef REFILL_BENCH_OPTIONS_H
+#define REFILL_BENCH_OPTIONS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "model/shape.h"
+
+#define OPTIONS_LIST_MAX 32    /* values of a list-valued option */
+#define OPTIONS_TARGETS_MAX 16 /* --target repeats */
+
+enum policy { POLICY_RECOMPUTE, POLICY_SERIAL, POLICY_OVERLAP };
+
+/* A list-valued option; n == 0: not given. */
+struct options_reals {
+  int n;
+  double values[OPTIONS_LIST_MAX];
+};
+
+struct options_counts {
+  int n;
+  int64_t values[OPTIONS_LIST_MAX];
+};
+
+struct options {
+  /* what to run */
+  const char *device;           /* --device auto|cpu|playback:PROFILE (NAME[:ARGUMENT]) */
+  const char *model;            /* --model NAME|FILE */
+  int64_t layers;               /* --layers; 0: all of the model's */
+  struct options_counts tokens; /* --tokens LIST */
+  const char *dtype;            /* --dtype bf16 */
+  const char *kv_dtype;         /* --kv-dtype bf16|fp8 */
+  int64_t chunk_tokens;         /* --chunk-tokens; 0: the device's choice */
+  int64_t weight_sets;          /* --weight-sets; 0: as many as fit */
+  uint64_t seed;                /* --seed */
+
+  /* storage */
+  const char *targets[OPTIONS_TARGETS_MAX]; /* --target, repeats */
+  int n_targets;
+  const char *engine;                /* --engine NAME[:OPTIONS] */
+  struct options_counts page_tokens; /* --page-tokens LIST */
+  struct options_counts queue_depth; /* --queue-depth LIST */
+  uint64_t io_bytes;                 /* --io-size */
+  int64_t window;                    /* --window */
+  int64_t write_window;              /* --write-window */
+  bool store;                        /* --store on|off */
+  bool sync;                         /* --sync on|off */
+  double io_timeout_s;               /* --io-timeout */
+  const char *bind;                  /* --bind auto|none|NODE */
+
+  /* how to measure */
+  struct options_reals alpha; /* --alpha LIST; n 0: chosen around alpha* */
+  bool policies[3];           /* --policy LIST, indexed by enum policy */
+  int64_t repeat;             /* --repeat: groups per point; 0: by interval or budget */
+  double time_s;   /* --time: seconds that one storage point takes at least; 0: default */
+  double budget_s; /* --budget: seconds for the whole command; 0: none */
+  bool all;        /* verify --all */
+
+  /* what to leave */
+  const char *output;  /* -o FILE */
+  const char *csv;     /* --csv FILE */
+  const char *trace;   /* --trace FILE */
+  const char *profile; /* calibrate --profile FILE: writes a playback profile */
+  bool json;           /* --json */
+  bool help;           /* --help: print and exit 0 */
+
+  uint64_t given; /* bit i: table entry i was on the command line (options_given) */
+  const char *command;
+  int argc; /* the command line as typed, for the result */
+  char **argv;
+};
+
+/* Parses argv[1..] for a command (argv[0] is the command's name). Values are checked for
+ * form and range and option combinations for sense; nothing is opened or created. Returns 0 or
+ * -EINVAL with one line. Texts stay argv's. */
+int options_parse(struct options *options, const char *command, int argc, char **argv,
+                  struct error *error);
+
+/* True where the option (without dashes: "alpha") was given. */
+bool options_given(const struct options *options, const char *name);
+
+/* Prints `refill COMMAND --help` to stdout: the command's options with defaults, units and ranges.
+ */
+void options_print_help(const char *command);
+
+/* The effective configuration, every option that the command takes: for results. The caller owns
+ * it. */
+json_t *options_to_json(const struct options *options);
+
+/* Resolves --model: a preset's name or a JSON file of a shape (fields as in struct shape; unknown
+ * or missing ones are named). Returns 0 or -EINVAL/-ENOENT with one line. */
+int options_shape(const struct options *options, struct shape *shape, struct error *error);
+
+#endif
