@@ -1,0 +1,88 @@
+/*
+ * The one table of options: parser, help and JSON configuration are loops over it, so that they
+ * cannot disagree.
+ *
+ * A new option is a field in struct options and an entry in options_table.c; a new command is a
+ * line in enum options_command and one in options_table.c's names.
+ */
+#ifndef REFILL_BENCH_OPTIONS_TABLE_H
+#define REFILL_BENCH_OPTIONS_TABLE_H
+
+#include <stdint.h>
+
+#include "bench/options.h"
+
+enum options_command {
+  OPTIONS_DOCTOR,
+  OPTIONS_CALIBRATE,
+  OPTIONS_SWEEP,
+  OPTIONS_VERIFY,
+  OPTIONS_COMMANDS /* how many */
+};
+
+/* Kind of value; the field's type in struct options follows from it. */
+enum options_kind {
+  OPTIONS_COUNT,      /* int64_t */
+  OPTIONS_COUNT_LIST, /* struct options_counts */
+  OPTIONS_REAL_LIST,  /* struct options_reals */
+  OPTIONS_BYTES,      /* uint64_t */
+  OPTIONS_SECONDS,    /* double */
+  OPTIONS_TEXT,       /* const char * */
+  OPTIONS_CHOICE,     /* const char *, one of `accepted` */
+  OPTIONS_SEED,       /* uint64_t */
+  OPTIONS_FLAG,       /* bool, takes no value */
+  OPTIONS_SWITCH,     /* bool, "on" or "off" */
+  OPTIONS_TARGETS,    /* const char *[], n_targets; repeats */
+  OPTIONS_POLICIES    /* bool[3], a list of names */
+};
+
+/* Headings of the help. */
+enum options_group { OPTIONS_WHAT, OPTIONS_STORAGE, OPTIONS_MEASURE, OPTIONS_LEAVE };
+
+struct options_entry {
+  const char *name;  /* without dashes */
+  char letter;       /* short form, 0: none */
+  bool text_is_path; /* of TEXT: what the help and errors call it */
+  enum options_kind kind;
+  enum options_group group;
+  size_t offset;        /* of the field in struct options */
+  const char *key;      /* the field's name, unit last: the key in JSON; NULL: not in `config` */
+  uint32_t commands;    /* bit set over enum options_command */
+  uint32_t single;      /* of a list: commands in which it takes one value only */
+  const char *argument; /* "COUNT"; NULL where no value is taken */
+  const char *initial;  /* default as one would type it; NULL: none */
+  double min, max;      /* accepted values, both included but for reals, which stay below max */
+  uint64_t multiple;    /* BYTES: accepted are multiples of it; 0: any */
+  const char *const *accepted; /* CHOICE, POLICIES: names, NULL at the end */
+  const char *zero;            /* what 0 means, for the help; NULL: nothing special */
+  const char *help;            /* one line */
+};
+
+/* The i-th entry, NULL past the last. */
+const struct options_entry *options_entry_at(int index);
+
+/* The entry called `name` (n characters), whatever command takes it; NULL where there is none. */
+const struct options_entry *options_entry_find(const char *name, size_t n);
+
+/* "sweep"; NULL past the last. */
+const char *options_command_name(int command);
+
+/* Index of a command's name, or -1. */
+int options_command_find(const char *name);
+
+/* What the option accepts, as text for help and errors: "a count from 1 to 1,024". */
+#define OPTIONS_ACCEPTS_BYTES 256
+char *options_accepts(const struct options_entry *entry, char text[OPTIONS_ACCEPTS_BYTES]);
+
+/* Scans `value` into the entry's field. Returns 0 or -EINVAL with one line. Pure: no file is
+ * touched. */
+int options_scan(const struct options_entry *entry, const char *value, struct options *options,
+                 struct error *error);
+
+/* The combinations that make no sense, after all values are in. */
+int options_check(const struct options *options, struct error *error);
+
+/* The candidate (NULL-terminated list) nearest to what was typed, or NULL where none is near. */
+const char *options_nearest(const char *typed, const char *const *candidates);
+
+#endif
