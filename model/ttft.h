@@ -17,9 +17,14 @@ const char *ttft_regime_name(enum ttft_regime regime);
 double ttft_token_acceleration(double compute_s_per_token, double read_s_per_token);
 double ttft_alpha_star(double e);
 
-/* Ideal TTFT = max(alpha N R, (1-alpha) N W, (1-alpha) N T); regime may be NULL. */
+/* Ideal TTFT = max(alpha N R, (1-alpha) N W, (1-alpha) N T); regime may be NULL;
+ * of equal terms compute is named before read, read before write. */
 double ttft_ideal_s(double alpha, double n_tokens, double compute_s_per_token,
                     double read_s_per_token, double write_s_per_token, enum ttft_regime *regime);
+
+/* Policy `serial`, ideal: reload, then compute: alpha N R + (1-alpha) N T. */
+double ttft_serial_s(double alpha, double n_tokens, double compute_s_per_token,
+                     double read_s_per_token);
 
 /* The slides' speedup x: 1/(1-alpha) below alpha*, e/alpha above. */
 double ttft_ideal_speedup(double alpha, double e);
@@ -52,6 +57,13 @@ struct ttft_done {
 struct ttft_prediction ttft_pipelined(const struct ttft_layer *layers, int n_layers,
                                       struct ttft_bounds bounds, struct ttft_done *done);
 
+/* The busiest stage over all layers: the largest of the stages' sums, seconds,
+ * and which stage it is (may be NULL; the earlier of equals in the order
+ * compute, read, write, h2d, d2h). Over first_token_s it is the overlap
+ * efficiency. */
+double ttft_busiest_stage_s(const struct ttft_layer *layers, int n_layers,
+                            enum ttft_regime *regime);
+
 /* Slowdowns that stages cause each other, each >= 1 in practice, 1 = none. */
 struct ttft_slowdown {
   double compute; /* of compute while any read or write is outstanding */
@@ -60,7 +72,8 @@ struct ttft_slowdown {
 };
 
 /* The same pipeline with stages that progress at 1/slowdown while others are
- * active: an event simulation, equal to ttft_pipelined() at slowdowns of 1. */
+ * active: an event simulation, equal to ttft_pipelined() at slowdowns of 1.
+ * Copies (h2d, d2h) neither slow nor are slowed. Slowdowns must be over 0. */
 struct ttft_prediction ttft_contended(const struct ttft_layer *layers, int n_layers,
                                       struct ttft_bounds bounds, struct ttft_slowdown slowdown,
                                       struct ttft_done *done);
