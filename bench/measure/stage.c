@@ -1,0 +1,75 @@
+/*
+ * A stage's thread: opens its own engine (an io_uring belongs to the thread
+ * that uses it), then runs once per `go`.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench/measure/pipeline_internal.h"
+
+#define SYNC_TAG UINT64_MAX
+
+/* Registers the device's regions and the stage's file with an engine of its own. */
+static int stage_open_engine(struct stage *stage) {
+  const struct pipeline_config *config = &stage->pipeline->config;
+  struct io_buffer buffers[DEVICE_REGIONS_MAX];
+  for (int i = 0; i < config->device->n_regions; i++)
+    buffers[i] = (struct io_buffer){.address = config->device->regions[i].address,
+                                    .bytes = config->device->regions[i].bytes,
+                                    .kind = IO_BUFFER_HOST};
+  int fd = stage->file ? kv_file_fd(stage->file) : -1;
+  struct io_engine_config engine = {
+      .queue_depth = config->queue_depth,
+      .fds = &fd,
+      .n_files = stage->file ? 1 : 0,
+      .buffers = buffers,
+      .n_buffers = config->device->n_regions,
+      .placement = config->placement,
+  };
+  return io_engine_open(&stage->engine, config->engine, &engine, &stage->open_error);
+}
+
+/* fdatasync through the engine, after the last write: part of `durable`. */
+static int stage_sync(struct stage *stage, struct error *error) {
+  struct io_request request = {.op = IO_SYNC, .file = 0, .tag = SYNC_TAG};
+  struct io_completion completion = {0};
+  int taken = stage->engine->ops->submit(stage->engine, &request, 1, error);
+  if (taken < 0) return taken;
+  int n = stage->engine->ops->reap(stage->engine, &completion, 1, 1,
+                                   stage->pipeline->config.io_timeout_s, error);
+  if (n < 0) return n;
+  if (n == 0) return error_set(error, -ETIMEDOUT, "fdatasync of %s hangs", stage->io.file_name);
+  if (completion.error)
+    return error_set(error, completion.error, "fdatasync of %s: %s", stage->io.file_name,
+                     strerror(-completion.error));
+  struct pipeline_run *run = stage->pipeline->run;
+  run->layers[run->n_layers - 1].write.end_s = completion.complete_s - run->start_s;
+  return 0;
+}
+
+static void stage_run(struct stage *stage) {
+  struct error error = {0};
+  int failed = layer_io_run(&stage->io, &error);
+  if (!failed && stage->op == IO_WRITE && stage->pipeline->config.sync)
+    failed = stage_sync(stage, &error);
+  if (!failed || failed == -ECANCELED) return;
+  if (!error.code) error_set(&error, failed, "%s: %s", stage->name, strerror(-failed));
+  gates_fail(&stage->pipeline->gates, &error);
+}
+
+void *stage_main(void *argument) {
+  struct stage *stage = argument;
+  placement_bind_thread(stage->pipeline->config.placement);
+  stage->open_result = stage_open_engine(stage);
+  sem_post(&stage->done);
+  while (stage->open_result == 0) {
+    while (sem_wait(&stage->go) == -1 && errno == EINTR) {
+    }
+    if (stage->quit) break;
+    stage_run(stage);
+    sem_post(&stage->done);
+  }
+  if (stage->engine) stage->engine->ops->close(stage->engine);
+  return NULL;
+}

@@ -1,0 +1,86 @@
+/*
+ * The writer's side of the pipeline: a layer's new KV leaves once it is
+ * computed, in whole pages, the last one zero-padded.
+ */
+#include <errno.h>
+
+#include "bench/measure/pipeline_internal.h"
+
+static struct pipeline *pipeline_of(void *context) {
+  return ((struct stage *)context)->pipeline;
+}
+
+static bool writer_may_start(void *context, int layer) {
+  return gates_reached(&pipeline_of(context)->gates, GATE_COMPUTED, layer + 1);
+}
+
+static int writer_wait_start(void *context, int layer) {
+  return gates_wait(&pipeline_of(context)->gates, GATE_COMPUTED, layer + 1);
+}
+
+/* Brings the layer's new KV to its leaving buffer. Waits for it: a write may only start from there.
+ */
+static int writer_bring_out(void *context, int layer, struct error *error) {
+  struct pipeline *pipeline = pipeline_of(context);
+  struct device *device = pipeline->config.device;
+  device_ticket *ticket = &pipeline->left[layer];
+  int failed = device->ops->kv_out(device, layer, pipeline->new_pages, pipeline->computed[layer],
+                                   ticket, error);
+  if (failed) return failed;
+  struct device_span span = {0};
+  failed = device->ops->wait(device, *ticket, pipeline->config.io_timeout_s, &span, error);
+  if (failed == -EAGAIN)
+    return error_set(error, -ETIMEDOUT, "new KV of layer %d did not leave the device in time",
+                     layer);
+  if (failed) return failed;
+  if (*ticket && device->info.staged)
+    pipeline->run->layers[layer].d2h = (struct pipeline_span){span.start_s - pipeline->run->start_s,
+                                                              span.end_s - pipeline->run->start_s};
+  return 0;
+}
+
+static void *writer_address(void *context, int layer) {
+  struct device *device = pipeline_of(context)->config.device;
+  return device->ops->buffer(device, layer, DEVICE_LEAVING);
+}
+
+static uint64_t writer_offset(void *context, int layer) {
+  struct pipeline *pipeline = pipeline_of(context);
+  if (pipeline->config.sink)
+    return kv_file_page_offset(pipeline->config.sink, layer, pipeline->past_pages);
+  return (uint64_t)layer * (uint64_t)pipeline->new_pages * pipeline->config.page_stride_bytes;
+}
+
+static int writer_finished(void *context, int layer, const struct layer_progress *progress,
+                           struct error *error) {
+  (void)error;
+  struct pipeline *pipeline = pipeline_of(context);
+  struct pipeline_run *run = pipeline->run;
+  double previous_s = layer > 0 ? run->layers[layer - 1].write.end_s : 0;
+  double first_s = progress->first_submit_s - run->start_s;
+  double last_s = progress->last_complete_s - run->start_s;
+  double start_s = first_s > previous_s ? first_s : previous_s;
+  run->layers[layer].write =
+      (struct pipeline_span){.start_s = start_s, .end_s = last_s > start_s ? last_s : start_s};
+  gates_advance(&pipeline->gates, GATE_WRITTEN);
+  return 0;
+}
+
+static bool writer_failed(void *context) {
+  return gates_failed(&pipeline_of(context)->gates);
+}
+
+void writer_prepare(struct stage *stage) {
+  struct pipeline *pipeline = stage->pipeline;
+  stage->io.bytes_per_layer = (size_t)pipeline->new_pages * pipeline->config.page_stride_bytes;
+  stage->io.hooks = (struct layer_io_hooks){
+      .context = stage,
+      .may_start = writer_may_start,
+      .wait_start = writer_wait_start,
+      .prepare = writer_bring_out,
+      .address = writer_address,
+      .offset_bytes = writer_offset,
+      .finished = writer_finished,
+      .failed = writer_failed,
+  };
+}
