@@ -13,9 +13,9 @@ Test(prng, bits_are_splitmix64) {
 }
 
 Test(prng, fill_writes_the_streams_bytes) {
-  unsigned char data[80];
+  unsigned char data[240];
   for (size_t offset = 0; offset < 9; offset++) {
-    for (size_t bytes = 0; bytes <= 64; bytes++) {
+    for (size_t bytes = 0; bytes <= 220; bytes++) {
       memset(data, 0xa5, sizeof(data));
       prng_fill(data + offset, bytes, 7, 1000);
       for (size_t k = 0; k < sizeof(data); k++) {
