@@ -90,8 +90,13 @@ static int allocate_tickets(struct pipeline *pipeline) {
   pipeline->computed = calloc(layers, sizeof *pipeline->computed);
   pipeline->left = calloc(layers, sizeof *pipeline->left);
   int64_t pages = config->source ? kv_file_pages_per_layer(config->source) : 1;
+  int64_t pages_out = config->sink ? kv_file_pages_per_layer(config->sink) : 1;
   pipeline->crcs = calloc((size_t)pages, sizeof *pipeline->crcs);
-  return pipeline->landed && pipeline->computed && pipeline->left && pipeline->crcs ? 0 : -ENOMEM;
+  pipeline->crcs_out = calloc((size_t)pages_out, sizeof *pipeline->crcs_out);
+  return pipeline->landed && pipeline->computed && pipeline->left && pipeline->crcs &&
+                 pipeline->crcs_out
+             ? 0
+             : -ENOMEM;
 }
 
 int pipeline_open(struct pipeline **out, const struct pipeline_config *config,
@@ -125,6 +130,7 @@ void pipeline_close(struct pipeline *pipeline) {
   free(pipeline->computed);
   free(pipeline->left);
   free(pipeline->crcs);
+  free(pipeline->crcs_out);
   free(pipeline);
 }
 

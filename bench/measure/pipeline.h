@@ -41,6 +41,7 @@ struct pipeline_config {
   double io_timeout_s;
   bool sync;                         /* durable means fdatasync too */
   bool verify_inline;                /* check each layer's CRCs as it lands (KV not resident) */
+  bool record_inline;                /* set the sink's CRCs as KV leaves (KV not resident) */
   const struct placement *placement; /* of reader and writer; or NULL */
 };
 

@@ -39,7 +39,8 @@ struct pipeline {
   device_ticket *landed;   /* [layers] tickets of kv_in */
   device_ticket *computed; /* [layers] tickets of forward_layer */
   device_ticket *left;     /* [layers] tickets of kv_out */
-  uint32_t *crcs;          /* [pages of a layer] for verify_inline */
+  uint32_t *crcs;          /* [the source's pages of a layer] for verify_inline */
+  uint32_t *crcs_out;      /* [the sink's] for record_inline */
   /* the run under way */
   const struct pipeline_request *request;
   struct pipeline_run *run;

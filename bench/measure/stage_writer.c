@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "bench/measure/pipeline_internal.h"
+#include "bench/measure/verification.h"
 
 static struct pipeline *pipeline_of(void *context) {
   return ((struct stage *)context)->pipeline;
@@ -33,6 +34,11 @@ static int writer_bring_out(void *context, int layer, struct error *error) {
     return error_set(error, -ETIMEDOUT, "new KV of layer %d did not leave the device in time",
                      layer);
   if (failed) return failed;
+  if (pipeline->config.record_inline && pipeline->config.sink) {
+    failed = verify_record_layer(device, pipeline->config.sink, layer, pipeline->past_pages,
+                                 pipeline->new_pages, pipeline->crcs_out, error);
+    if (failed) return failed;
+  }
   if (*ticket && device->info.staged)
     pipeline->run->layers[layer].d2h = (struct pipeline_span){span.start_s - pipeline->run->start_s,
                                                               span.end_s - pipeline->run->start_s};

@@ -1,0 +1,87 @@
+/*
+ * The apparatus in results and warnings.
+ */
+#include "bench/present/rig_report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+
+#define LARGE_WRITE_BYTES 4e9 /* from here on a drive's wear is worth a word */
+
+void rig_announce(void *context, const struct target *target, uint64_t bytes) {
+  char need[UNITS_TEXT_BYTES];
+  char available[UNITS_TEXT_BYTES];
+  units_format_bytes(need, (double)bytes);
+  units_format_bytes(available, (double)target->free_bytes);
+  fprintf(stderr, "refill: writing %s to %s (%s free)\n", need, target->path, available);
+  if ((double)bytes > LARGE_WRITE_BYTES)
+    warnings_tell(context, WARNING_WEAR, stderr, "%s before the first measurement", need);
+}
+
+static json_t *engine_to_json(const struct io_engine_info *info) {
+  return json_pack("{s:s, s:b, s:I, s:I, s:I}", "description", info->description, "emulated",
+                   info->emulated, "short_count", (json_int_t)info->short_count, "retry_count",
+                   (json_int_t)info->retry_count, "unregistered_count",
+                   (json_int_t)info->unregistered_count);
+}
+
+static json_t *device_to_json(const struct rig *rig) {
+  const struct device_info *info = &rig->device->info;
+  return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:i, s:i, s:I, s:I}", "name",
+                   rig->device_name, "description", info->description, "gemm", info->gemm,
+                   "attention", info->attention, "played_back", info->played_back, "staged",
+                   info->staged, "kv_resident", info->kv_resident, "kv_slots", info->kv_slots,
+                   "weight_sets", info->weight_sets, "threads", info->threads, "chunk_tokens",
+                   (json_int_t)info->chunk_tokens, "memory_bytes", (json_int_t)info->memory_bytes);
+}
+
+static json_t *target_to_json(const struct target *target) {
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i}",
+                   "filesystem", target->filesystem, "mount_options", target->mount_options,
+                   "source", target->source, "drive", target->drive, "model", target->model,
+                   "firmware", target->firmware, "scheduler", target->scheduler, "transport",
+                   target->transport, "rotational", target->rotational, "virtual_drive",
+                   target->virtual_drive, "o_direct", target->direct, "direct_alignment_bytes",
+                   (int)target->direct_alignment_bytes, "free_bytes",
+                   (json_int_t)target->free_bytes, "numa_node", target->numa_node);
+}
+
+json_t *rig_to_json(const struct rig *rig) {
+  json_t *json = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:I}", "model", rig->shape.name,
+                           "layers_run", rig->layers, "layers_model", rig->shape.layers, "dtype",
+                           element_name(rig->element), "kv_dtype", element_name(rig->kv_element),
+                           "page_tokens", (json_int_t)rig->page_tokens, "page_payload_bytes",
+                           (json_int_t)rig->page_payload_bytes, "page_stride_bytes",
+                           (json_int_t)rig->page_stride_bytes);
+  json_object_set_new(json, "device", device_to_json(rig));
+  json_object_set_new(json, "target", rig->emulated ? json_null() : target_to_json(&rig->target));
+  json_object_set_new(json, "reader", engine_to_json(pipeline_reader_info(rig->pipeline)));
+  json_object_set_new(json, "writer", engine_to_json(pipeline_writer_info(rig->pipeline)));
+  json_object_set_new(json, "kv_verified",
+                      json_string(rig->device->info.kv_resident ? "after the run" : "in-line"));
+  return json;
+}
+
+void rig_warn(const struct rig *rig, struct warnings *warnings) {
+  const struct device_info *info = &rig->device->info;
+  const struct io_engine_info *reader = pipeline_reader_info(rig->pipeline);
+  if (info->played_back) warnings_add(warnings, WARNING_PLAYED_BACK, "%s", rig->device_name);
+  if (rig->emulated) warnings_add(warnings, WARNING_EMULATED_DRIVE, "%s", reader->description);
+  if (rig->layers < rig->shape.layers)
+    warnings_add(warnings, WARNING_LAYERS_FEWER, "%d of %d", rig->layers, rig->shape.layers);
+  if (!info->played_back && info->weight_sets < rig->layers)
+    warnings_add(warnings, WARNING_WEIGHTS_CYCLED, "%d for %d layers", info->weight_sets,
+                 rig->layers);
+  if (!info->kv_resident)
+    warnings_add(warnings, WARNING_KV_NOT_RESIDENT, "%d of %d layers held", info->kv_slots,
+                 rig->layers);
+  if (rig->emulated) return;
+  if (rig->target.virtual_drive)
+    warnings_add(warnings, WARNING_DRIVE_VIRTUAL, "%s (%s)", rig->target.drive,
+                 rig->target.transport);
+  if (!rig->target.direct) warnings_add(warnings, WARNING_NO_DIRECT, "%s", rig->target.path);
+  if (strstr(reader->description, "not registered"))
+    warnings_add(warnings, WARNING_UNREGISTERED, "%s", reader->description);
+}

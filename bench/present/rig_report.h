@@ -1,0 +1,22 @@
+/*
+ * The apparatus in results and warnings: what was asked for, what was obtained.
+ */
+#ifndef REFILL_BENCH_PRESENT_RIG_REPORT_H
+#define REFILL_BENCH_PRESENT_RIG_REPORT_H
+
+#include <jansson.h>
+
+#include "bench/measure/rig.h"
+#include "bench/present/warnings.h"
+
+/* For rig_config.announce; `context` is the struct warnings. Tells on stderr what will be written.
+ */
+void rig_announce(void *context, const struct target *target, uint64_t bytes);
+
+/* What was obtained: model, geometry, device, engines, target. The caller owns it. */
+json_t *rig_to_json(const struct rig *rig);
+
+/* Adds the warnings that the rig itself gives cause for. */
+void rig_warn(const struct rig *rig, struct warnings *warnings);
+
+#endif
