@@ -100,10 +100,11 @@ static int flush(struct uring_engine *self, struct error *error) {
   return 0;
 }
 
-/* Makes the calling thread the ring's issuer. */
+/* Makes the calling thread the ring's issuer. (liburing 2.3 declares a function for this, but does
+ * not export it.) */
 static int enable_ring(struct uring_engine *self, struct error *error) {
-  int code = io_uring_enable_rings(&self->ring);
-  if (code < 0) return error_set(error, code, "enabling the io_uring ring: %s", strerror(-code));
+  if (syscall(SYS_io_uring_register, self->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+    return error_set(error, -errno, "enabling the io_uring ring: %s", strerror(errno));
   self->ring_is_enabled = true;
   return 0;
 }
