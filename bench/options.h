@@ -34,7 +34,7 @@ struct options_counts {
 struct options {
   /* what to run */
   const char *device;           /* --device auto|cpu|playback:PROFILE (NAME[:ARGUMENT]) */
-  const char *model;            /* --model NAME|FILE */
+  const char *model;            /* --model NAME|FILE; "": chosen by the device */
   int64_t layers;               /* --layers; 0: all of the model's */
   struct options_counts tokens; /* --tokens LIST */
   const char *dtype;            /* --dtype bf16 */
@@ -96,8 +96,13 @@ void options_print_help(const char *command);
  * it. */
 json_t *options_to_json(const struct options *options);
 
+/* A text as JSON: null where NULL or empty, '?' for what is not UTF-8. */
+json_t *options_text_to_json(const char *text);
+
 /* Resolves --model: a preset's name or a JSON file of a shape (fields as in struct shape; unknown
- * or missing ones are named). Returns 0 or -EINVAL/-ENOENT with one line. */
+ * or missing ones are named); "" is mha-125m on a CPU and the profile's model on playback. The
+ * shape has all of the model's layers; --layers and --weight-sets are held against them. Returns 0
+ * or -EINVAL/-ENOENT with one line. */
 int options_shape(const struct options *options, struct shape *shape, struct error *error);
 
 #endif

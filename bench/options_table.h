@@ -27,22 +27,25 @@ enum options_kind {
   OPTIONS_REAL_LIST,  /* struct options_reals */
   OPTIONS_BYTES,      /* uint64_t */
   OPTIONS_SECONDS,    /* double */
-  OPTIONS_TEXT,       /* const char * */
-  OPTIONS_CHOICE,     /* const char *, one of `accepted` */
   OPTIONS_SEED,       /* uint64_t */
-  OPTIONS_FLAG,       /* bool, takes no value */
-  OPTIONS_SWITCH,     /* bool, "on" or "off" */
+  OPTIONS_CHOICE,     /* const char *, one of `accepted` */
+  OPTIONS_FILE,       /* const char *, a path */
+  OPTIONS_DEVICE,     /* const char *, NAME[:ARGUMENT] of kernels/device.h, or "auto" */
+  OPTIONS_MODEL,      /* const char *, a preset of model/shape.h or a path */
+  OPTIONS_ENGINE,     /* const char *, NAME[:OPTIONS] of io/engine.h */
+  OPTIONS_BIND,       /* const char *, "auto", "none" or a node's number */
   OPTIONS_TARGETS,    /* const char *[], n_targets; repeats */
-  OPTIONS_POLICIES    /* bool[3], a list of names */
+  OPTIONS_POLICIES,   /* bool[3], a list of names */
+  OPTIONS_FLAG,       /* bool, takes no value */
+  OPTIONS_SWITCH      /* bool, "on" or "off" */
 };
 
 /* Headings of the help. */
 enum options_group { OPTIONS_WHAT, OPTIONS_STORAGE, OPTIONS_MEASURE, OPTIONS_LEAVE };
 
 struct options_entry {
-  const char *name;  /* without dashes */
-  char letter;       /* short form, 0: none */
-  bool text_is_path; /* of TEXT: what the help and errors call it */
+  const char *name; /* without dashes */
+  char letter;      /* short form, 0: none */
   enum options_kind kind;
   enum options_group group;
   size_t offset;        /* of the field in struct options */
@@ -70,8 +73,19 @@ const char *options_command_name(int command);
 /* Index of a command's name, or -1. */
 int options_command_find(const char *name);
 
+/* options_names.c: NULL where NAME[:ARGUMENT] names a device, engine, model or binding that this
+ * program knows, else what is wrong with it. Nothing is opened. */
+const char *options_problem_device(const char *value);
+const char *options_problem_engine(const char *value);
+const char *options_problem_model(const char *value);
+
+/* What there is of them, as text of at most n bytes; returns text. */
+char *options_list_devices(char *text, size_t n);
+char *options_list_engines(char *text, size_t n);
+char *options_list_models(char *text, size_t n);
+
 /* What the option accepts, as text for help and errors: "a count from 1 to 1,024". */
-#define OPTIONS_ACCEPTS_BYTES 256
+#define OPTIONS_ACCEPTS_BYTES 320
 char *options_accepts(const struct options_entry *entry, char text[OPTIONS_ACCEPTS_BYTES]);
 
 /* Scans `value` into the entry's field. Returns 0 or -EINVAL with one line. Pure: no file is
@@ -81,6 +95,14 @@ int options_scan(const struct options_entry *entry, const char *value, struct op
 
 /* The combinations that make no sense, after all values are in. */
 int options_check(const struct options *options, struct error *error);
+
+/* "--window"; "-o/--output" where there is a short form. */
+#define OPTIONS_LABEL_BYTES 48
+char *options_label(const struct options_entry *entry, char text[OPTIONS_LABEL_BYTES]);
+
+/* What was typed, fit for a message: one line, printable, at most 60 characters. */
+#define OPTIONS_SHOWN_BYTES 64
+char *options_shown(const char *value, char text[OPTIONS_SHOWN_BYTES]);
 
 /* The candidate (NULL-terminated list) nearest to what was typed, or NULL where none is near. */
 const char *options_nearest(const char *typed, const char *const *candidates);

@@ -1,0 +1,85 @@
+/*
+ * Values that are each good and together make no sense. Only what is wrong on every box is refused
+ * here; what depends on the model, the device or the target is their business.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "bench/options_table.h"
+
+/* A list where this command takes one value. */
+static int check_single(const struct options *options, struct error *error) {
+  int command = options_command_find(options->command);
+  const struct options_entry *entry;
+  for (int i = 0; (entry = options_entry_at(i)); i++) {
+    if (!(entry->single & (1U << command)) || entry->kind != OPTIONS_COUNT_LIST) continue;
+    const struct options_counts *list =
+        (const struct options_counts *)((const char *)options + entry->offset);
+    if (list->n > 1)
+      return error_set(error, -EINVAL, "--%s: %d values; accepted by %s: one (lists: calibrate)",
+                       entry->name, list->n, options->command);
+  }
+  return 0;
+}
+
+static int check_amounts(const struct options *options, struct error *error) {
+  if (options->layers > 0 && options->weight_sets > options->layers)
+    return error_set(error, -EINVAL,
+                     "--weight-sets %" PRId64 ": more than --layers %" PRId64
+                     "; accepted: at most as many as layers, or 0 for as many as fit",
+                     options->weight_sets, options->layers);
+  if (strcmp(options->command, "sweep") != 0 && strcmp(options->command, "verify") != 0) return 0;
+  for (int i = 0; i < options->tokens.n; i++) {
+    if (options->page_tokens.values[0] < options->tokens.values[i]) continue;
+    return error_set(error, -EINVAL,
+                     "--page-tokens %" PRId64 ": a prompt of --tokens %" PRId64
+                     " has no whole page to reload; accepted: fewer than its tokens",
+                     options->page_tokens.values[0], options->tokens.values[i]);
+  }
+  return 0;
+}
+
+static int check_meaning(const struct options *options, struct error *error) {
+  bool reloads = options->policies[POLICY_SERIAL] || options->policies[POLICY_OVERLAP];
+  if (options->alpha.n > 0 && !reloads)
+    return error_set(error, -EINVAL,
+                     "--alpha: --policy recompute reloads nothing; accepted with: --policy serial "
+                     "or overlap");
+  if (options_given(options, "sync") && options->sync && !options->store)
+    return error_set(error, -EINVAL,
+                     "--sync on: --store off writes nothing; accepted with: --store on");
+  if (options->trace && options->tokens.n > 1)
+    return error_set(error, -EINVAL,
+                     "--trace: --tokens has %d values; accepted with: one value of --tokens",
+                     options->tokens.n);
+  return 0;
+}
+
+/* Two outputs into one file: the second would replace the first. */
+static int check_outputs(const struct options *options, struct error *error) {
+  const struct {
+    const char *label, *path;
+  } outputs[] = {{"-o/--output", options->output},
+                 {"--csv", options->csv},
+                 {"--trace", options->trace},
+                 {"--profile", options->profile}};
+  for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+    for (size_t j = 0; j < i; j++) {
+      if (!outputs[i].path || !outputs[j].path) continue;
+      if (strcmp(outputs[i].path, outputs[j].path) != 0) continue;
+      char shown[OPTIONS_SHOWN_BYTES];
+      return error_set(error, -EINVAL, "%s %s: the file of %s too; accepted: a file of its own",
+                       outputs[i].label, options_shown(outputs[i].path, shown), outputs[j].label);
+    }
+  }
+  return 0;
+}
+
+int options_check(const struct options *options, struct error *error) {
+  int code = check_single(options, error);
+  if (code == 0) code = check_amounts(options, error);
+  if (code == 0) code = check_meaning(options, error);
+  if (code == 0) code = check_outputs(options, error);
+  return code;
+}

@@ -1,0 +1,274 @@
+/*
+ * The table of options itself. Reading guide: `initial` is the default as one would type it, so it
+ * passes through the same scanner as what is typed; min and max bound every value of a list;
+ * `single` names the commands in which a list takes one value only.
+ */
+#include "bench/options_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define D (1U << OPTIONS_DOCTOR)
+#define C (1U << OPTIONS_CALIBRATE)
+#define S (1U << OPTIONS_SWEEP)
+#define V (1U << OPTIONS_VERIFY)
+
+/* Kind, group and commands of an entry; default and accepted range. */
+#define IS(kind_, group_, commands_)                                                               \
+  .kind = OPTIONS_##kind_, .group = OPTIONS_##group_, .commands = (commands_)
+#define RANGE(initial_, min_, max_) .initial = (initial_), .min = (min_), .max = (max_)
+
+#define FIELD(member) .offset = offsetof(struct options, member), .key = #member
+#define FIELD_UNLISTED(member) .offset = offsetof(struct options, member)
+
+#define KIB 1024.0
+#define GIB (KIB * KIB * KIB)
+#define DAY_S 86400.0
+
+static const char *const command_names[OPTIONS_COMMANDS + 1] = {
+    [OPTIONS_DOCTOR] = "doctor",
+    [OPTIONS_CALIBRATE] = "calibrate",
+    [OPTIONS_SWEEP] = "sweep",
+    [OPTIONS_VERIFY] = "verify",
+};
+
+static const char *const elements[] = {"bf16", NULL};
+static const char *const kv_elements[] = {"bf16", "fp8", NULL};
+static const char *const policies[] = {
+    [POLICY_RECOMPUTE] = "recompute",
+    [POLICY_SERIAL] = "serial",
+    [POLICY_OVERLAP] = "overlap",
+    NULL,
+};
+
+static const struct options_entry entries[] = {
+    /* what to run */
+    {.name = "device",
+     IS(DEVICE, WHAT, D | C | S | V),
+     FIELD(device),
+     .argument = "NAME[:ARG]",
+     .initial = "auto",
+     .help = "what computes; auto is cpu where the box has no NVIDIA device"},
+    {.name = "model",
+     IS(MODEL, WHAT, C | S | V),
+     FIELD(model),
+     .argument = "NAME|FILE",
+     .help = "shape of the model; default mha-125m on cpu, the profile's own on playback"},
+    {.name = "layers",
+     IS(COUNT, WHAT, C | S | V),
+     FIELD(layers),
+     .argument = "COUNT",
+     RANGE("0", 0, 4096),
+     .zero = "all of the model's",
+     .help = "run only the first COUNT layers"},
+    {.name = "tokens",
+     IS(COUNT_LIST, WHAT, C | S | V),
+     FIELD(tokens),
+     .argument = "LIST",
+     RANGE("4096", 1, 16777216),
+     .help = "prompt lengths N, in tokens"},
+    {.name = "dtype",
+     IS(CHOICE, WHAT, C | S | V),
+     FIELD(dtype),
+     .argument = "TYPE",
+     .initial = "bf16",
+     .accepted = elements,
+     .help = "element of weights and activations"},
+    {.name = "kv-dtype",
+     IS(CHOICE, WHAT, C | S | V),
+     FIELD(kv_dtype),
+     .argument = "TYPE",
+     .initial = "bf16",
+     .accepted = kv_elements,
+     .help = "element of the KV cache, stored and attended"},
+    {.name = "chunk-tokens",
+     IS(COUNT, WHAT, C | S | V),
+     FIELD(chunk_tokens),
+     .argument = "COUNT",
+     RANGE("0", 0, 1048576),
+     .zero = "the device's choice",
+     .help = "tokens that one pass of a layer takes at most"},
+    {.name = "weight-sets",
+     IS(COUNT, WHAT, C | S | V),
+     FIELD(weight_sets),
+     .argument = "COUNT",
+     RANGE("0", 0, 4096),
+     .zero = "as many as fit",
+     .help = "layers with weights of their own, cycled over the others"},
+    {.name = "seed",
+     IS(SEED, WHAT, C | S | V),
+     FIELD(seed),
+     .argument = "COUNT",
+     RANGE("1", 0, 9007199254740991.0), /* 2^53 - 1: survives JSON readers that know only doubles */
+     .help = "seed of weights, prompts, KV and the order of runs"},
+
+    /* storage */
+    {.name = "target",
+     IS(TARGETS, STORAGE, D | C | S | V),
+     FIELD(targets),
+     .argument = "DIR[,DIR...]",
+     .help = "directory for KV files; a list is a stripe set; repeats"},
+    {.name = "engine",
+     IS(ENGINE, STORAGE, C | S | V),
+     FIELD(engine),
+     .argument = "NAME[:OPT]",
+     .initial = "uring",
+     .help = "what moves bytes; null:read=2GB/s,write=1GB/s acts as a steady drive"},
+    {.name = "page-tokens",
+     IS(COUNT_LIST, STORAGE, C | S | V),
+     FIELD(page_tokens),
+     .single = S | V,
+     .argument = "COUNT",
+     RANGE("64", 1, 65536),
+     .help = "tokens of one KV page"},
+    {.name = "queue-depth",
+     IS(COUNT_LIST, STORAGE, C | S | V),
+     FIELD(queue_depth),
+     .single = S | V,
+     .argument = "COUNT",
+     RANGE("32", 1, 4096),
+     .help = "requests under way at most"},
+    {.name = "io-size",
+     IS(BYTES, STORAGE, C | S | V),
+     FIELD(io_bytes),
+     .argument = "SIZE",
+     RANGE("1MiB", 4 * KIB, GIB),
+     .multiple = 4096,
+     .help = "size of one request, at most"},
+    {.name = "window",
+     IS(COUNT, STORAGE, S | V),
+     FIELD(window),
+     .argument = "COUNT",
+     RANGE("4", 1, 1024),
+     .help = "layers that reads may be ahead of compute"},
+    {.name = "write-window",
+     IS(COUNT, STORAGE, S | V),
+     FIELD(write_window),
+     .argument = "COUNT",
+     RANGE("2", 1, 1024),
+     .help = "layers of new KV that may wait to be written"},
+    {.name = "store",
+     IS(SWITCH, STORAGE, S),
+     FIELD(store),
+     .argument = "on|off",
+     .initial = "on",
+     .help = "write the new tokens' KV while computing"},
+    {.name = "sync",
+     IS(SWITCH, STORAGE, C | S),
+     FIELD(sync),
+     .argument = "on|off",
+     .initial = "off",
+     .help = "count a write as done only when synced to the drive"},
+    {.name = "io-timeout",
+     IS(SECONDS, STORAGE, C | S | V),
+     FIELD(io_timeout_s),
+     .argument = "TIME",
+     RANGE("30s", 0.01, 3600),
+     .help = "fail when no request completes for so long"},
+    {.name = "bind",
+     IS(BIND, STORAGE, C | S | V),
+     FIELD(bind),
+     .argument = "WHERE",
+     RANGE("auto", 0, 1023),
+     .help = "NUMA node of threads and memory; auto is the node of device and drive"},
+
+    /* how to measure */
+    {.name = "alpha",
+     IS(REAL_LIST, MEASURE, S | V),
+     FIELD(alpha),
+     .argument = "LIST",
+     RANGE(NULL, 0, 1),
+     .help = "shares of the prompt to reload; default: points around alpha*"},
+    {.name = "policy",
+     IS(POLICIES, MEASURE, S | V),
+     FIELD(policies),
+     .argument = "LIST",
+     .initial = "overlap",
+     .accepted = policies,
+     .help = "how to fill the KV cache"},
+    {.name = "repeat",
+     IS(COUNT, MEASURE, C | S),
+     FIELD(repeat),
+     .argument = "COUNT",
+     RANGE("0", 0, 1024),
+     .zero = "until intervals are narrow, the cap or the budget",
+     .help = "times that each point is measured"},
+    {.name = "time",
+     IS(SECONDS, MEASURE, C),
+     FIELD(time_s),
+     .argument = "TIME",
+     RANGE("0s", 0, 3600),
+     .zero = "chosen by size",
+     .help = "time that one storage point takes at least"},
+    {.name = "budget",
+     IS(SECONDS, MEASURE, C | S),
+     FIELD(budget_s),
+     .argument = "TIME",
+     RANGE("0s", 0, 7 * DAY_S),
+     .zero = "no limit",
+     .help = "stop measuring after so long, with what there is"},
+    {.name = "all",
+     IS(FLAG, MEASURE, V),
+     FIELD(all),
+     .help = "verify every combination that this box can run"},
+
+    /* what to leave */
+    {.name = "output",
+     .letter = 'o',
+     IS(FILE, LEAVE, D | C | S | V),
+     FIELD_UNLISTED(output),
+     .argument = "FILE",
+     .help = "write the result as JSON"},
+    {.name = "csv",
+     IS(FILE, LEAVE, C | S),
+     FIELD_UNLISTED(csv),
+     .argument = "FILE",
+     .help = "write the table as CSV, in base units"},
+    {.name = "trace",
+     IS(FILE, LEAVE, S),
+     FIELD_UNLISTED(trace),
+     .argument = "FILE",
+     .help = "write a timeline of every layer, for Perfetto"},
+    {.name = "profile",
+     IS(FILE, LEAVE, C),
+     FIELD_UNLISTED(profile),
+     .argument = "FILE",
+     .help = "write what was measured as a profile for --device playback:FILE"},
+    {.name = "json",
+     IS(FLAG, LEAVE, D | C | S | V),
+     FIELD_UNLISTED(json),
+     .help = "print the result as JSON instead of the table"},
+    {.name = "help",
+     .letter = 'h',
+     IS(FLAG, LEAVE, D | C | S | V),
+     FIELD_UNLISTED(help),
+     .help = "print this and exit"},
+};
+
+enum { N_ENTRIES = sizeof entries / sizeof entries[0] };
+_Static_assert(N_ENTRIES <= 64, "options.given holds one bit an entry");
+
+const struct options_entry *options_entry_at(int index) {
+  assert(index >= 0);
+  return index < N_ENTRIES ? &entries[index] : NULL;
+}
+
+const struct options_entry *options_entry_find(const char *name, size_t n) {
+  for (int i = 0; i < N_ENTRIES; i++) {
+    const struct options_entry *entry = &entries[i];
+    if (strlen(entry->name) == n && memcmp(entry->name, name, n) == 0) return entry;
+  }
+  return NULL;
+}
+
+const char *options_command_name(int command) {
+  assert(command >= 0 && command <= OPTIONS_COMMANDS);
+  return command_names[command];
+}
+
+int options_command_find(const char *name) {
+  for (int i = 0; i < OPTIONS_COMMANDS; i++) {
+    if (strcmp(command_names[i], name) == 0) return i;
+  }
+  return -1;
+}
