@@ -1,0 +1,44 @@
+/*
+ * A group: the legs of one point, run directly after each other (read alone, write
+ * alone, both together, compute alone, the overlapped run), so that what the models are fed
+ * with and what they predict saw the same mood of the box.
+ */
+#ifndef REFILL_BENCH_MEASURE_GROUP_H
+#define REFILL_BENCH_MEASURE_GROUP_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "bench/measure/pipeline.h"
+#include "bench/measure/point.h"
+#include "bench/measure/rig.h"
+
+/* Room for one group, made once. */
+struct group {
+  struct rig *rig;               /* the caller's */
+  struct pipeline_run run;       /* the leg under way; after group_measure(): the overlapped run */
+  struct ttft_layer *alone;      /* [layers] each stage alone */
+  struct ttft_layer *overlapped; /* [layers] the overlapped run's own intervals */
+  struct ttft_layer *scratch;    /* [layers] */
+  struct ttft_done *done;        /* [layers] */
+};
+
+/* Returns 0 or -ENOMEM. Free with group_free(), safe on a zeroed struct. */
+int group_init(struct group *group, struct rig *rig, struct error *error);
+void group_free(struct group *group);
+
+/* Runs one group and adds its samples to the point. `index` is the group's number: odd ones run the
+ * legs alone in reverse order, so that a drift does not always favour the same leg.
+ * `verify_written`: read new KV back from the sink too. A wrong page is counted, not an error. */
+int group_measure(struct group *group, struct point *point, int index, bool verify_sink,
+                  struct error *error);
+
+/* One leg or several together, verified where it reads; spans are left in group->run. */
+int group_leg(struct group *group, struct point *point, unsigned legs, struct error *error);
+
+/* Slowdowns between a run's intervals and those of the legs alone: the ratio of durations over
+ * those layers whose work lay at least half beside another stage's; 1 where there are none. */
+struct ttft_slowdown group_slowdown(const struct pipeline_run *run, const struct ttft_layer *alone,
+                                    const struct ttft_layer *overlapped);
+
+#endif
