@@ -51,6 +51,9 @@ $(BUILD)/%.o: %.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CFLAGS) $(CFLAGS_$(patsubst %/,%,$(dir $<))) -c -o $@ $<
 
+# Profiles that builtin.c takes in with .incbin, which the compiler does not report.
+$(BUILD)/kernels/playback/builtin.o: $(wildcard kernels/playback/profiles/*.json)
+
 # ---- tests: one Criterion program per part, mirroring the sources -----------------------
 
 PARTS := base model io kernels bench
