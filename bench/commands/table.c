@@ -1,0 +1,45 @@
+/*
+ * The table of commands, in the order in which a new user needs them.
+ */
+#include "bench/commands/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Weak, so that a part's tests link while a command is not built in; its entry is then skipped. */
+#pragma weak command_doctor
+#pragma weak command_calibrate
+#pragma weak command_sweep
+#pragma weak command_verify
+
+static const struct command *const commands[] = {
+    &command_doctor,
+    &command_calibrate,
+    &command_sweep,
+    &command_verify,
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+const struct command *command_at(int index) {
+  int present = 0;
+  for (int i = 0; i < N_COMMANDS; i++) {
+    if (!commands[i]) continue;
+    if (present == index) return commands[i];
+    present++;
+  }
+  return NULL;
+}
+
+const struct command *command_find(const char *name) {
+  const struct command *command;
+  for (int i = 0; (command = command_at(i)); i++) {
+    if (strcmp(command->name, name) == 0) return command;
+  }
+  return NULL;
+}
+
+int command_exit_code(int error_code) {
+  if (error_code >= 0) return EXIT_GOOD;
+  return error_code == -ENOTSUP ? EXIT_UNSUPPORTED : EXIT_MEASUREMENT;
+}

@@ -1,0 +1,165 @@
+/*
+ * The program: find the command, read its options, run it, say what went wrong.
+ *
+ * Two things must happen before anything else. Standard output is a result, so that failing to
+ * write it (a full disk, a closed pipe) has to fail the program: SIGPIPE is ignored, and stdout is
+ * flushed and checked at the end. And libgomp's waiting threads must sleep: see
+ * main_set_wait_policy().
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/command.h"
+#include "bench/options_table.h"
+
+#if __has_include("version.h")
+#include "version.h"
+#endif
+#ifndef REFILL_VERSION
+#define REFILL_VERSION "unknown"
+#endif
+
+#define EXIT_INTERRUPTED 130 /* 128 + SIGINT, as shells have it */
+#define COMMANDS_MAX 16
+
+/* ---- interruption --------------------------------------------------------------- */
+
+/* The one mutable state at file scope: a signal handler can reach nothing else. */
+static volatile sig_atomic_t interrupted;
+
+/* The first signal asks commands to end with what is complete; the second does not ask. */
+static void on_signal(int signal_number) {
+  (void)signal_number;
+  if (interrupted) _exit(EXIT_INTERRUPTED);
+  interrupted = 1;
+}
+
+int command_interrupted(void) {
+  return interrupted;
+}
+
+static void catch_signals(void) {
+  /* No SA_RESTART: a wait for I/O returns, and its loop sees the flag. */
+  struct sigaction action = {.sa_handler = on_signal};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* ---- how compute threads wait ------------------------------------------------------ */
+
+/*
+ * libgomp's threads spin for some 10 ms (with a free core each, far longer) when a parallel region
+ * ends, waiting for the next. Between two layers of a pipeline they would spin on the very cores
+ * that the reader and writer need, and storage would look slow. OMP_WAIT_POLICY=passive makes them
+ * sleep, but libgomp reads it when it is loaded, before main: so it is set here and the program
+ * starts itself again, once. Whoever has set it, or GOMP_SPINCOUNT, is left alone; where the
+ * restart fails (no /proc), the run goes on with spinning waits.
+ */
+static void main_set_wait_policy(char **argv) {
+  if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("REFILL_REEXEC")) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  setenv("REFILL_REEXEC", "1", 1);
+  execv("/proc/self/exe", argv);
+}
+
+/* ---- what to print ------------------------------------------------------------------ */
+
+static void print_version(void) {
+  printf("refill %s\n", REFILL_VERSION);
+}
+
+static void print_help(void) {
+  printf("refill: recompute a prompt's KV cache, or reload it from storage?\n\n"
+         "usage: refill COMMAND [options]\n\n");
+  const struct command *command;
+  for (int i = 0; (command = command_at(i)); i++)
+    printf("  %-12s%s\n", command->name, command->summary);
+  printf("\n`refill COMMAND --help` lists a command's options; `refill --version` prints the "
+         "version.\n"
+         "Exit: 0 good, 1 a measurement failed or was wrong, 2 usage, 77 not supported on this "
+         "box.\n");
+}
+
+static void complain(const struct error *error) {
+  if (error->message[0]) fprintf(stderr, "refill: %s\n", error->message);
+}
+
+static int unknown_command(const char *name) {
+  const char *names[COMMANDS_MAX + 1] = {NULL};
+  char list[256] = "", shown[OPTIONS_SHOWN_BYTES];
+  const struct command *command;
+  for (int i = 0; i < COMMANDS_MAX && (command = command_at(i)); i++) {
+    size_t used = strlen(list);
+    names[i] = command->name;
+    snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", command->name);
+  }
+  const char *nearest = options_nearest(name, names);
+  fprintf(stderr, "refill: %s: no such command; accepted: %s%s%s%s\n",
+          name[0] ? options_shown(name, shown) : "''", list, nearest ? "; did you mean " : "",
+          nearest ? nearest : "", nearest ? "?" : "");
+  return EXIT_USAGE;
+}
+
+/* ---- running -------------------------------------------------------------------------- */
+
+static int run(const struct command *command, int argc, char **argv) {
+  struct options options;
+  struct error error = {0};
+  if (options_parse(&options, command->name, argc, argv, &error) < 0) {
+    complain(&error);
+    return EXIT_USAGE;
+  }
+  if (options.help) {
+    options_print_help(command->name);
+    return EXIT_GOOD;
+  }
+  int exit_code = command->run(&options, &error);
+  complain(&error);
+  return exit_code;
+}
+
+static int dispatch(int argc, char **argv) {
+  if (argc < 2) {
+    fprintf(stderr, "refill: no command; `refill --help` lists them\n");
+    return EXIT_USAGE;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    print_version();
+    return EXIT_GOOD;
+  }
+  bool help = strcmp(argv[1], "help") == 0;
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (help && argc == 2)) {
+    print_help();
+    return EXIT_GOOD;
+  }
+  const char *name = help ? argv[2] : argv[1];
+  const struct command *command = command_find(name);
+  if (!command) return unknown_command(name);
+  if (!help) return run(command, argc - 1, argv + 1);
+  options_print_help(command->name);
+  return EXIT_GOOD;
+}
+
+/* What was printed must have arrived: a table cut short must not pass for a result. */
+static int close_stdout(int exit_code) {
+  bool failed = ferror(stdout) != 0;
+  errno = 0;
+  if (fflush(stdout) != 0) failed = true;
+  if (!failed) return exit_code;
+  fprintf(stderr, "refill: standard output cannot be written: %s; what was printed is incomplete\n",
+          strerror(errno ? errno : EIO));
+  return exit_code == EXIT_GOOD ? EXIT_MEASUREMENT : exit_code;
+}
+
+int main(int argc, char **argv) {
+  main_set_wait_policy(argv);
+  catch_signals();
+  return close_stdout(dispatch(argc, argv));
+}
