@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# scripts/setup.sh against stand-ins for apt-get, sudo and id: what it asks for, when it refuses.
+set -u
+. "$(dirname "$0")/lib/tree.sh"
+bash=$(command -v bash)
+log=$tree/log
+
+# A machine with these commands and headers only. The stand-in for apt-get logs how it was called
+# and, for "install", brings whatever APT_BRINGS names.
+machine() { # uid, commands and headers...
+  fresh
+  mkdir -p "$tree/bin" "$tree/include"
+  echo "echo $1" | command_of id
+  command_of env <<<'while case $1 in *=*) true ;; *) false ;; esac; do shift; done; "$@"'
+  shift
+  local thing
+  for thing in "$@"; do
+    case $thing in
+      */* | *.h) put "include/$thing" </dev/null ;;
+      *) command_of "$thing" </dev/null ;;
+    esac
+  done
+  : >"$log"
+}
+
+command_of() { # name; the body is on standard input
+  { echo "#!$bash"; cat; } | put "bin/$1"
+  chmod +x "$tree/bin/$1"
+}
+
+with_apt() {
+  command_of apt-get <<EOT
+echo "apt-get \$*" >>"$log"
+case "\$*" in
+  update*) : >"$tree/updated" ;;
+  *install*) [ -n "\${APT_NEEDS_UPDATE:-}" ] && [ ! -e "$tree/updated" ] && exit 100
+    for name in \${APT_BRINGS:-}; do
+      case \$name in *.h) : >"$tree/include/\$name" ;; *) : >"$tree/bin/\$name"; ${chmod:=$(command -v chmod)} +x "$tree/bin/\$name" ;; esac
+    done ;;
+esac
+EOT
+}
+
+setup() {
+  PATH=$tree/bin SETUP_INCLUDE_DIRS=$tree/include "$bash" "$here/scripts/setup.sh" "$@" \
+    </dev/null >"$tree/out" 2>&1
+}
+
+said() { grep -qF -- "$1" "$tree/out" || fail "expected '$1', got: $(cat "$tree/out")"; }
+logged() { [ "$(cat "$log")" = "$1" ] || fail "expected call '$1', got: $(cat "$log")"; }
+
+BUILD='gcc make pkg-config liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h'
+INSTALL='install -y -q --no-install-recommends'
+
+# Everything is there: silent, and apt is not called.
+# shellcheck disable=SC2086
+machine 1000 $BUILD
+with_apt
+setup demo || fail 'complete, yet it failed'
+logged ''
+[ ! -s "$tree/out" ] || fail "complete, yet it said $(cat "$tree/out")"
+
+# The lists differ: the same machine lacks what tests need.
+command_of sudo <<<'exit 1'
+setup test && fail 'tests need more than the demonstration'
+said 'sudo apt-get install -y --no-install-recommends libcriterion-dev fio gnuplot-nox clang-format'
+logged ''
+
+# Root installs, with one call that names only what is missing.
+machine 0 gcc make pkg-config liburing.h oneapi/dnnl/dnnl.h jansson.h
+with_apt
+APT_BRINGS=hwloc.h setup demo || fail "root could not install: $(cat "$tree/out")"
+logged "apt-get $INSTALL libhwloc-dev"
+
+# Package lists that are out of date are refreshed, once, only after a failure.
+machine 0 gcc make liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h
+with_apt
+APT_NEEDS_UPDATE=1 APT_BRINGS=pkg-config setup demo || fail 'no second try after the refresh'
+logged "apt-get $INSTALL pkg-config
+apt-get update -q
+apt-get $INSTALL pkg-config"
+
+# An installation that brings nothing is a failure, whatever apt said.
+machine 0 gcc make liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h
+with_apt
+setup demo && fail 'still missing, yet it succeeded'
+said 'missing here: pkg-config'
+
+# Someone else: through sudo where that works without a password ...
+machine 1000 gcc make liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h
+with_apt
+command_of sudo <<<'[ "$1" = -n ] && shift; "$@"'
+APT_BRINGS=pkg-config setup demo || fail "sudo was not used: $(cat "$tree/out")"
+logged "apt-get $INSTALL pkg-config"
+
+# ... and where it does not, the exact command.
+machine 1000 gcc make liburing.h hwloc.h
+with_apt
+command_of sudo <<<'exit 1'
+setup demo && fail 'may not install, yet it succeeded'
+said 'sudo apt-get install -y --no-install-recommends pkg-config libdnnl-dev libjansson-dev'
+logged ''
+
+# No apt-get: says what is missing.
+machine 0 gcc make
+setup demo && fail 'no apt-get, yet it succeeded'
+said 'liburing-dev'
+said 'no apt-get here'
+
+setup nonsense
+[ $? = 2 ] || fail 'an unknown list is a usage error'
+finish
