@@ -45,7 +45,7 @@ static void measure(struct table *table, json_t *steps, struct warnings *warning
 static int skeleton_run(const struct options *options, struct error *error) {
   /* First, what would fail after minutes of measuring. */
   int code = leave_check(options, error);
-  if (code < 0) return command_exit_code(code);
+  if (code < 0) return EXIT_USAGE;
 
   struct warnings warnings = {0};
   struct table *table = table_new(columns, sizeof columns / sizeof columns[0]);

@@ -17,9 +17,11 @@ struct progress {
   bool live;    /* a terminal: draw and redraw */
   int columns;  /* its width */
   char phase[48];
+  char what[128]; /* runs now */
   double started_s;
   double expected_s; /* of the whole phase */
   double done_s;     /* of it, the expected seconds of steps done */
+  double stepped_s;  /* when the last step was done */
   double drawn_s;    /* when last drawn */
 };
 

@@ -1,8 +1,8 @@
 /*
  * A result: JSON of schema "refill/1", with all that is needed to judge it.
  *
- *   schema, command, refill {version, ...}, started, command_line, config, host, [what the command
- *   adds], warnings [{name, text, count}], interrupted, elapsed_s
+ *   schema, command, refill {version, ...}, started, command_line, environment, config, host, [what
+ * the command adds], finished, interrupted, warnings [{name, text, details, count}]
  *
  * Numbers that are not finite are null: JSON has no NaN, and a reader must not take a missing
  * value for zero.
@@ -22,6 +22,9 @@
 /* A new result of the command in `options`, up to `host` (what bench/box found out; taken over,
  * NULL is null). The caller owns it and adds its own fields with json_object_set_new(). */
 json_t *result_new(const struct options *options, json_t *host);
+
+/* Now, UTC, ISO 8601: "2025-03-01T12:00:00Z". */
+json_t *result_time(void);
 
 /* A real, or null where it is not finite. */
 json_t *result_real(double value);

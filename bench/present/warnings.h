@@ -45,6 +45,7 @@ struct warnings {
   struct {
     int count;     /* times added */
     int n_details; /* kept, without duplicates */
+    int n_lost;    /* not kept */
     char details[WARNINGS_DETAILS_MAX][WARNINGS_DETAIL_BYTES];
     bool printed; /* already told by warnings_tell() */
   } entries[WARNING_COUNT];
@@ -61,13 +62,13 @@ void warnings_tell(struct warnings *warnings, enum warning warning, FILE *stream
 
 bool warnings_has(const struct warnings *warnings, enum warning warning);
 
-/* The stable name, "cold-not-proven"; and the text, "cause: next command". */
+/* The stable name, "cold-not-proven". */
 const char *warning_name(enum warning warning);
 
-/* Prints each once, most consequential first; nothing where there are none. */
+/* Prints each that was not told yet, most consequential first, as one line. */
 void warnings_print(const struct warnings *warnings, FILE *stream);
 
-/* [{"name", "text", "details": [...], "count"}]; the caller owns it. */
+/* [{"name", "text": "cause (details): next", "details": [...], "count"}]; the caller owns it. */
 json_t *warnings_to_json(const struct warnings *warnings);
 
 #endif
