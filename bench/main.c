@@ -15,13 +15,7 @@
 
 #include "bench/command.h"
 #include "bench/options_table.h"
-
-#if __has_include("version.h")
-#include "version.h"
-#endif
-#ifndef REFILL_VERSION
-#define REFILL_VERSION "unknown"
-#endif
+#include "bench/present/build.h"
 
 #define EXIT_INTERRUPTED 130 /* 128 + SIGINT, as shells have it */
 #define COMMANDS_MAX 16
@@ -72,7 +66,10 @@ static void main_set_wait_policy(char **argv) {
 /* ---- what to print ------------------------------------------------------------------ */
 
 static void print_version(void) {
-  printf("refill %s\n", REFILL_VERSION);
+  printf("refill %s", build_version());
+  if (build_commit()) printf(" (commit %s)", build_commit());
+  printf(", %s%s%s\n", build_compiler(), build_problem() ? ", " : "",
+         build_problem() ? build_problem() : "");
 }
 
 static void print_help(void) {
@@ -152,10 +149,10 @@ static int close_stdout(int exit_code) {
   bool failed = ferror(stdout) != 0;
   errno = 0;
   if (fflush(stdout) != 0) failed = true;
-  if (!failed) return exit_code;
+  if (!failed || exit_code != EXIT_GOOD) return exit_code; /* a failure was told already */
   fprintf(stderr, "refill: standard output cannot be written: %s; what was printed is incomplete\n",
           strerror(errno ? errno : EIO));
-  return exit_code == EXIT_GOOD ? EXIT_MEASUREMENT : exit_code;
+  return EXIT_MEASUREMENT;
 }
 
 int main(int argc, char **argv) {

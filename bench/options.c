@@ -30,8 +30,9 @@ static int index_of(const struct options_entry *entry) {
   return (int)(entry - options_entry_at(0));
 }
 
-static void set_defaults(struct options *options) {
+static void set_defaults(struct options *options, int command) {
   memset(options, 0, sizeof *options);
+  options->command = options_command_name(command);
   const struct options_entry *entry;
   for (int i = 0; (entry = options_entry_at(i)); i++) {
     if (!entry->initial) continue;
@@ -107,7 +108,7 @@ static int refuse_missing(const struct reading *reading, const struct options_en
                           const char *next) {
   char label[OPTIONS_LABEL_BYTES], accepts[OPTIONS_ACCEPTS_BYTES], shown[OPTIONS_SHOWN_BYTES];
   options_label(entry, label);
-  options_accepts(entry, accepts);
+  options_accepts(entry, reading->command, accepts);
   if (next)
     return error_set(reading->error, -EINVAL, "%s: no value before %s; accepted: %s", label,
                      options_shown(next, shown), accepts);
@@ -177,11 +178,10 @@ static bool asks_for_help(int argc, char **argv) {
 
 int options_parse(struct options *options, const char *command, int argc, char **argv,
                   struct error *error) {
-  set_defaults(options);
   struct reading reading = {
       .options = options, .command = options_command_find(command), .at = 1, .error = error};
   assert(reading.command >= 0);
-  options->command = options_command_name(reading.command);
+  set_defaults(options, reading.command);
   options->argc = argc;
   options->argv = argv;
   if (asks_for_help(argc, argv)) {

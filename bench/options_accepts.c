@@ -38,7 +38,13 @@ static char *joined(char *text, size_t n, const char *const *names) {
   return text;
 }
 
-static void range(const struct options_entry *entry, char *text, size_t n) {
+/* True where `command` takes a list of this option. */
+static bool listed(const struct options_entry *entry, int command) {
+  bool single = command >= 0 && (entry->single & (1U << command));
+  return entry->kind == OPTIONS_COUNT_LIST && !single;
+}
+
+static void range(const struct options_entry *entry, bool list, char *text, size_t n) {
   char low[UNITS_TEXT_BYTES], high[UNITS_TEXT_BYTES], step[UNITS_TEXT_BYTES];
   switch (entry->kind) {
   case OPTIONS_BYTES:
@@ -57,11 +63,9 @@ static void range(const struct options_entry *entry, char *text, size_t n) {
     snprintf(text, n, "numbers from %g to below %g, separated by commas", entry->min, entry->max);
     break;
   default:
-    snprintf(text, n, "%s from %s to %s%s",
-             entry->kind == OPTIONS_COUNT_LIST ? "counts" : "a count",
+    snprintf(text, n, "%s from %s to %s%s", list ? "counts" : "a count",
              units_format_count(low, (uint64_t)entry->min),
-             units_format_count(high, (uint64_t)entry->max),
-             entry->kind == OPTIONS_COUNT_LIST ? ", separated by commas" : "");
+             units_format_count(high, (uint64_t)entry->max), list ? ", separated by commas" : "");
   }
 }
 
@@ -88,7 +92,8 @@ static void names(const struct options_entry *entry, char *text, size_t n) {
   }
 }
 
-char *options_accepts(const struct options_entry *entry, char text[OPTIONS_ACCEPTS_BYTES]) {
+char *options_accepts(const struct options_entry *entry, int command,
+                      char text[OPTIONS_ACCEPTS_BYTES]) {
   const size_t n = OPTIONS_ACCEPTS_BYTES;
   switch (entry->kind) {
   case OPTIONS_COUNT:
@@ -97,7 +102,7 @@ char *options_accepts(const struct options_entry *entry, char text[OPTIONS_ACCEP
   case OPTIONS_BYTES:
   case OPTIONS_SECONDS:
   case OPTIONS_SEED:
-    range(entry, text, n);
+    range(entry, listed(entry, command), text, n);
     break;
   case OPTIONS_FILE:
     snprintf(text, n, "the path of a file");

@@ -8,21 +8,6 @@
 
 #include "bench/options_table.h"
 
-/* A list where this command takes one value. */
-static int check_single(const struct options *options, struct error *error) {
-  int command = options_command_find(options->command);
-  const struct options_entry *entry;
-  for (int i = 0; (entry = options_entry_at(i)); i++) {
-    if (!(entry->single & (1U << command)) || entry->kind != OPTIONS_COUNT_LIST) continue;
-    const struct options_counts *list =
-        (const struct options_counts *)((const char *)options + entry->offset);
-    if (list->n > 1)
-      return error_set(error, -EINVAL, "--%s: %d values; accepted by %s: one (lists: calibrate)",
-                       entry->name, list->n, options->command);
-  }
-  return 0;
-}
-
 static int check_amounts(const struct options *options, struct error *error) {
   if (options->layers > 0 && options->weight_sets > options->layers)
     return error_set(error, -EINVAL,
@@ -77,8 +62,7 @@ static int check_outputs(const struct options *options, struct error *error) {
 }
 
 int options_check(const struct options *options, struct error *error) {
-  int code = check_single(options, error);
-  if (code == 0) code = check_amounts(options, error);
+  int code = check_amounts(options, error);
   if (code == 0) code = check_meaning(options, error);
   if (code == 0) code = check_outputs(options, error);
   return code;

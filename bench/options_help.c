@@ -9,7 +9,7 @@
 #include "bench/options_table.h"
 
 #define INDENT 28
-#define COLUMNS 92
+#define COLUMNS 80
 
 static const char *const headings[] = {
     [OPTIONS_WHAT] = "What to run",
@@ -52,7 +52,7 @@ static bool worth_telling(const struct options_entry *entry) {
   }
 }
 
-static void print_entry(const struct options_entry *entry) {
+static void print_entry(const struct options_entry *entry, int command) {
   char left[INDENT * 2];
   int used = entry->letter ? snprintf(left, sizeof left, "  -%c, --%s", entry->letter, entry->name)
                            : snprintf(left, sizeof left, "      --%s", entry->name);
@@ -64,12 +64,14 @@ static void print_entry(const struct options_entry *entry) {
   snprintf(text, sizeof text, "%s", entry->help);
   size_t n = strlen(text);
   if (worth_telling(entry)) {
-    n += (size_t)snprintf(text + n, sizeof text - n, "; %s", options_accepts(entry, accepts));
+    n += (size_t)snprintf(text + n, sizeof text - n, " [%s]",
+                          options_accepts(entry, command, accepts));
   }
   if (entry->initial && entry->zero)
     snprintf(text + n, sizeof text - n, " (default %s: %s)", entry->initial, entry->zero);
-  else if (entry->initial)
-    snprintf(text + n, sizeof text - n, " (default %s)", entry->initial);
+  else if (entry->initial || entry->zero)
+    snprintf(text + n, sizeof text - n, " (default %s)",
+             entry->initial ? entry->initial : entry->zero);
   print_wrapped(text, INDENT);
 }
 
@@ -85,7 +87,7 @@ void options_print_help(const char *command) {
       if ((int)entry->group != group || !(entry->commands & (1U << index))) continue;
       if (!headed) printf("\n%s\n", headings[group]);
       headed = true;
-      print_entry(entry);
+      print_entry(entry, index);
     }
   }
   printf("\nNumbers take k, M, G (1000) and Ki, Mi, Gi (1024). Values follow as `--name value` or\n"

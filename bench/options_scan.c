@@ -31,12 +31,12 @@ char *options_shown(const char *value, char text[OPTIONS_SHOWN_BYTES]) {
   return text;
 }
 
-static int refuse(const struct options_entry *entry, const char *value, const char *why,
-                  struct error *error) {
+static int refuse(const struct options_entry *entry, int command, const char *value,
+                  const char *why, struct error *error) {
   char label[OPTIONS_LABEL_BYTES], shown[OPTIONS_SHOWN_BYTES], accepts[OPTIONS_ACCEPTS_BYTES];
   return error_set(error, -EINVAL, "%s %s: %s; accepted: %s", options_label(entry, label),
                    value[0] ? options_shown(value, shown) : "''", why,
-                   options_accepts(entry, accepts));
+                   options_accepts(entry, command, accepts));
 }
 
 /* ---- one value ---------------------------------------------------------------- */
@@ -125,12 +125,13 @@ static const char *next_item(const char **at, char item[ITEM_BYTES]) {
   return NULL;
 }
 
-static const char *scan_counts(const struct options_entry *entry, const char *text,
+static const char *scan_counts(const struct options_entry *entry, const char *text, bool single,
                                struct options_counts *list) {
   *list = (struct options_counts){0};
   for (const char *at = text; at;) {
     char item[ITEM_BYTES];
     if (list->n == OPTIONS_LIST_MAX) return "more than 32 values";
+    if (single && list->n == 1) return "more than one value";
     const char *problem = next_item(&at, item);
     if (!problem) problem = scan_count(entry, item, &list->values[list->n]);
     if (problem) return problem;
@@ -220,15 +221,16 @@ static const char *scan_switch(const char *text, bool *on) {
   return *on || strcmp(text, "off") == 0 ? NULL : "neither on nor off";
 }
 
-static const char *scan(const struct options_entry *entry, const char *value,
+static const char *scan(const struct options_entry *entry, int command, const char *value,
                         struct options *options) {
+  bool single = command >= 0 && (entry->single & (1U << command));
   void *field = (char *)options + entry->offset;
   switch (entry->kind) {
   case OPTIONS_COUNT:
   case OPTIONS_SEED: /* its range fits both types, which share their bits */
     return scan_count(entry, value, field);
   case OPTIONS_COUNT_LIST:
-    return scan_counts(entry, value, field);
+    return scan_counts(entry, value, single, field);
   case OPTIONS_REAL_LIST:
     return scan_reals(entry, value, field);
   case OPTIONS_BYTES:
@@ -251,7 +253,8 @@ static const char *scan(const struct options_entry *entry, const char *value,
 
 int options_scan(const struct options_entry *entry, const char *value, struct options *options,
                  struct error *error) {
-  const char *problem = value[0] || entry->kind == OPTIONS_FLAG ? scan(entry, value, options)
-                                                                : "nothing given";
-  return problem ? refuse(entry, value, problem, error) : 0;
+  int command = options->command ? options_command_find(options->command) : -1;
+  const char *problem = "nothing given";
+  if (value[0] || entry->kind == OPTIONS_FLAG) problem = scan(entry, command, value, options);
+  return problem ? refuse(entry, command, value, problem, error) : 0;
 }

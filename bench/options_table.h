@@ -57,7 +57,7 @@ struct options_entry {
   double min, max;      /* accepted values, both included but for reals, which stay below max */
   uint64_t multiple;    /* BYTES: accepted are multiples of it; 0: any */
   const char *const *accepted; /* CHOICE, POLICIES: names, NULL at the end */
-  const char *zero;            /* what 0 means, for the help; NULL: nothing special */
+  const char *zero;            /* what 0 means, or no default; NULL: nothing special */
   const char *help;            /* one line */
 };
 
@@ -84,12 +84,14 @@ char *options_list_devices(char *text, size_t n);
 char *options_list_engines(char *text, size_t n);
 char *options_list_models(char *text, size_t n);
 
-/* What the option accepts, as text for help and errors: "a count from 1 to 1,024". */
+/* What the option accepts in a command (-1: in any), as text for help and errors: "a count from 1
+ * to 1,024". */
 #define OPTIONS_ACCEPTS_BYTES 320
-char *options_accepts(const struct options_entry *entry, char text[OPTIONS_ACCEPTS_BYTES]);
+char *options_accepts(const struct options_entry *entry, int command,
+                      char text[OPTIONS_ACCEPTS_BYTES]);
 
-/* Scans `value` into the entry's field. Returns 0 or -EINVAL with one line. Pure: no file is
- * touched. */
+/* Scans `value` into the entry's field, as options->command takes it (NULL: any). Returns 0 or
+ * -EINVAL with one line. Pure: no file is touched. */
 int options_scan(const struct options_entry *entry, const char *value, struct options *options,
                  struct error *error);
 

@@ -29,6 +29,14 @@ const char *build_version(void) {
   return REFILL_VERSION;
 }
 
+const char *build_commit(void) {
+  return REFILL_COMMIT;
+}
+
+const char *build_compiler(void) {
+  return COMPILER;
+}
+
 const char *build_problem(void) {
 #if defined __SANITIZE_ADDRESS__
   return "built with AddressSanitizer";
@@ -49,6 +57,6 @@ static json_t *text_or_null(const char *text) {
 
 json_t *build_to_json(void) {
   return json_pack("{s:o, s:o, s:o, s:o, s:o}", "version", text_or_null(build_version()), "commit",
-                   text_or_null(REFILL_COMMIT), "compiler", text_or_null(COMPILER), "flags",
-                   text_or_null(REFILL_CFLAGS), "problem", text_or_null(build_problem()));
+                   text_or_null(build_commit()), "compiler", text_or_null(build_compiler()),
+                   "flags", text_or_null(REFILL_CFLAGS), "problem", text_or_null(build_problem()));
 }

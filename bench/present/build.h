@@ -10,6 +10,12 @@
 /* "0.1.0", "unknown" where it was built without the Makefile. */
 const char *build_version(void);
 
+/* The commit, marked where it was changed; NULL unknown. */
+const char *build_commit(void);
+
+/* "gcc 12.2.0" */
+const char *build_compiler(void);
+
 /* NULL for a build fit to measure, else what is wrong: "built with AddressSanitizer". */
 const char *build_problem(void);
 
