@@ -29,7 +29,8 @@ void cold_begin(struct cold_probe *probe, const struct target *target, int fd);
 
 /* Judges after `asked_bytes` were read. Proven only when the counters moved by 1.0 to 1.1 of that,
  * the page cache holds none of the file (cachestat, else mincore), and no cache can sit below
- * (virtual, network or RAID-controller drives: "not proven (cache below the guest)"). */
+ * (virtual drives: "not proven (cache below the guest)"; network and RAID-controller drives: "not
+ * proven (cache below: ...)"; tmpfs: "not proven (the target is memory)"). */
 void cold_end(const struct cold_probe *probe, uint64_t asked_bytes, struct cold_result *result);
 
 #endif

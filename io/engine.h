@@ -1,6 +1,6 @@
 /*
  * A storage engine: asynchronous reads and writes of open files, one instance
- * a thread. io_engine_skeleton.c is compiled, documents each member and is
+ * a thread. engine_skeleton.c is compiled, documents each member and is
  * there to be copied; a new engine is one new file and one line in engine.c's
  * table.
  *
@@ -20,7 +20,7 @@
 
 #define IO_TEXT_BYTES 192
 
-enum io_op { IO_READ, IO_WRITE, IO_SYNC /* fdatasync of the file */ };
+enum io_op { IO_READ, IO_WRITE, IO_SYNC /* fdatasync: of writes that were complete before */ };
 
 enum io_buffer_kind { IO_BUFFER_HOST, IO_BUFFER_DEVICE };
 
@@ -91,7 +91,9 @@ struct io_engine_ops {
 
   /* Required. Collects up to `max` completions; waits until at least `min` (0: polls) are there or
    * timeout_s has passed. Returns how many, possibly fewer than min after the timeout, or a
-   * negative errno. With nothing under way it returns 0 at once. */
+   * negative errno. With nothing under way it returns 0 at once. min <= max; timeout_s may be
+   * INFINITY, and is 0 where negative. All submits and reaps are one thread's; open() and, with
+   * nothing under way, close() may be another's. */
   int (*reap)(struct io_engine *engine, struct io_completion *completions, int max, int min,
               double timeout_s, struct error *error);
 };

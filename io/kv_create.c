@@ -18,6 +18,7 @@
 
 #include "base/crc32c.h"
 #include "base/units.h"
+#include "io/direct.h"
 #include "io/kv_internal.h"
 
 /* ---- space ------------------------------------------------------------------------------ */
@@ -97,7 +98,7 @@ static int open_file(struct kv_file *file, const struct kv_identity *identity,
     return error_set(error, code, "making a KV file in directory %s: %s", file->directory,
                      strerror(-code));
   }
-  size_t alignment = kv_direct_alignment(file->fd);
+  size_t alignment = direct_alignment_of_fd(file->fd);
   file->alignment = alignment > KV_HEADER_BYTES ? alignment : KV_HEADER_BYTES;
   if (file->is_direct && identity->page_stride_bytes % file->alignment != 0)
     return error_set(error, -EINVAL,

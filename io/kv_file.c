@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "io/direct.h"
 #include "io/kv_internal.h"
 
 /* ---- helpers ---------------------------------------------------------------------------- */
@@ -69,7 +70,7 @@ static int open_for_reading(struct kv_file *file, struct error *error) {
   /* Held while open. Filesystems without locks do without: no reader removes anything. */
   if (flock(file->fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
     return error_set(error, -EBUSY, "KV file %s is locked by another process", file->path);
-  size_t alignment = kv_direct_alignment(file->fd);
+  size_t alignment = direct_alignment_of_fd(file->fd);
   file->alignment = alignment > KV_HEADER_BYTES ? alignment : KV_HEADER_BYTES;
   return 0;
 }

@@ -39,12 +39,6 @@ int kv_file_allocate_head(struct kv_file *file, struct error *error);
 int kv_read_all(int fd, void *buffer, size_t bytes, uint64_t offset_bytes);
 int kv_write_all(int fd, const void *buffer, size_t bytes, uint64_t offset_bytes);
 
-/* ---- kv_direct.c ------------------------------------------------------------------------ */
-
-/* Alignment that direct I/O on this open file needs: its stx_dio_*_align, 0 where the kernel does
- * not tell or the file has no direct I/O. */
-size_t kv_direct_alignment(int fd);
-
 /* ---- kv_partial.c ----------------------------------------------------------------------- */
 
 /* Makes and locks a file with a ".partial" name in directory_fd, its magic written. `flags` are

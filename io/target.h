@@ -26,10 +26,11 @@ struct target {
   char model[64];     /* "" unknown */
   char firmware[32];  /* "" unknown */
   char scheduler[32]; /* "none", "mq-deadline" */
-  char transport[32]; /* "nvme", "virtio", "scsi", "loop", "device-mapper", "md", "network", "ram",
-                         "unknown" */
+  char transport[32]; /* "nvme", "virtio", "scsi", "mmc", "xen", "loop", "device-mapper", "md",
+                         "raid" (controller), "network" (NVMe over fabrics too), "ram", "unknown" */
   bool rotational;
-  bool virtual_drive; /* a guest's drive: caches below cannot be seen */
+  bool virtual_drive; /* a guest's drive or a cloud's volume, or one stacked on such: caches below
+                         cannot be seen */
   bool direct;        /* O_DIRECT opens and reads here */
   uint32_t direct_alignment_bytes;
   uint32_t logical_block_bytes, physical_block_bytes;

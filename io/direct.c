@@ -7,7 +7,8 @@
  * statx is called by number, with the three fields picked from its buffer at
  * the kernel's offsets: headers of systems that we build on lack them.
  */
-#include <errno.h>
+#include "io/direct.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "io/kv_internal.h"
+#include "io/kv_file.h"
 
 #define STATX_BYTES 256
 #define STATX_DIOALIGN_BIT 0x2000U
@@ -32,7 +33,7 @@ static bool is_power_of_two(size_t value) {
   return value > 0 && (value & (value - 1)) == 0;
 }
 
-size_t kv_direct_alignment(int fd) {
+size_t direct_alignment_of_fd(int fd) {
   unsigned char buffer[STATX_BYTES];
   memset(buffer, 0, sizeof buffer);
 #ifdef SYS_statx
@@ -71,7 +72,7 @@ size_t kv_file_directory_alignment(const char *directory) {
   size_t bytes = 0;
   int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0) {
-    bytes = kv_direct_alignment(fd);
+    bytes = direct_alignment_of_fd(fd);
     close(fd);
   }
   if (bytes == 0) bytes = logical_block_bytes(directory);
