@@ -1,0 +1,110 @@
+/* Time that is spent on purpose: precise, without drift, and never before it was asked for. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <math.h>
+
+#include "base/clock.h"
+#include "kernels/playback/schedule.h"
+
+enum { ATTEMPTS = 8 }; /* a shared machine may take the core away for milliseconds */
+
+static void open_schedule(struct schedule *schedule, int spans_max) {
+  *schedule = (struct schedule){0};
+  cr_assert_eq(schedule_open(schedule, spans_max, NULL), 0);
+  schedule_begin(schedule);
+}
+
+/* Wall time of `layers` pieces of `seconds` each, back to back. */
+static double back_to_back_s(struct schedule *schedule, int layers, double seconds) {
+  schedule_begin(schedule);
+  double start_s = clock_now_s();
+  for (int i = 0; i < layers; i++) {
+    device_ticket ticket;
+    cr_assert_eq(schedule_spend(schedule, seconds, NULL, NULL, &ticket, NULL), 0);
+  }
+  return clock_now_s() - start_s;
+}
+
+Test(playback_schedule, eighty_layers_do_not_drift) {
+  struct schedule schedule;
+  open_schedule(&schedule, 80);
+  const double layers_s[] = {0.0006, 0.002};
+  for (int i = 0; i < 2; i++) {
+    double best = INFINITY;
+    double tolerance_s = fmax(0.01 * layers_s[i], 20e-6); /* of the sum: as of ONE layer */
+    for (int attempt = 0; attempt < ATTEMPTS && best > tolerance_s; attempt++) {
+      double off_s = fabs(back_to_back_s(&schedule, 80, layers_s[i]) - 80 * layers_s[i]);
+      best = fmin(best, off_s);
+    }
+    cr_expect_leq(best, tolerance_s + 80e-6, "80 layers of %g s are off by %g s", layers_s[i],
+                  best);
+  }
+  schedule_close(&schedule);
+}
+
+Test(playback_schedule, late_wake_ups_are_caught_up) {
+  struct schedule schedule;
+  open_schedule(&schedule, 8);
+  device_ticket ticket;
+  schedule_spend(&schedule, 1e-3, NULL, NULL, &ticket, NULL);
+  double ended_s = schedule.busy_until_s;
+  schedule.returned_s = clock_now_s(); /* as if it woke up only now, */
+  schedule.busy_until_s -= 0.4e-3;     /* 0.4 ms late */
+  schedule_spend(&schedule, 1e-3, NULL, NULL, &ticket, NULL);
+  cr_expect_float_eq(schedule.busy_until_s - ended_s, 0.6e-3, 30e-6, "ended %g s later",
+                     schedule.busy_until_s - ended_s);
+  schedule_close(&schedule);
+}
+
+Test(playback_schedule, waiting_before_a_layer_is_not_credited) {
+  struct schedule schedule;
+  open_schedule(&schedule, 8);
+  device_ticket ticket;
+  struct device_span span;
+  schedule_spend(&schedule, 1e-4, NULL, NULL, &ticket, NULL);
+  clock_wait_until_s(clock_now_s() + 2e-3); /* its KV had not landed */
+  double called_s = clock_now_s();
+  schedule_spend(&schedule, 1e-3, NULL, NULL, &ticket, NULL);
+  cr_assert_eq(schedule_span(&schedule, ticket, &span, NULL), 0);
+  cr_expect_geq(span.start_s, called_s, "it starts when it is called");
+  cr_expect_float_eq(span.end_s - span.start_s, 1e-3, 1e-9);
+  cr_expect_geq(clock_now_s(), span.end_s, "it occupies the caller until its end");
+  schedule_close(&schedule);
+}
+
+static void take_3_ms(void *argument) {
+  *(int *)argument += 1;
+  clock_wait_until_s(clock_now_s() + 3e-3);
+}
+
+Test(playback_schedule, work_within_the_time_lengthens_it_only_where_longer) {
+  struct schedule schedule;
+  open_schedule(&schedule, 8);
+  device_ticket ticket;
+  struct device_span span;
+  int calls = 0;
+  schedule_spend(&schedule, 20e-3, take_3_ms, &calls, &ticket, NULL);
+  schedule_span(&schedule, ticket, &span, NULL);
+  cr_expect_float_eq(span.end_s - span.start_s, 20e-3, 1e-9);
+  schedule_spend(&schedule, 1e-3, take_3_ms, &calls, &ticket, NULL);
+  schedule_span(&schedule, ticket, &span, NULL);
+  cr_expect_geq(span.end_s - span.start_s, 3e-3 - 30e-6);
+  cr_expect_eq(calls, 2);
+  schedule_close(&schedule);
+}
+
+Test(playback_schedule, a_run_has_room_for_so_much) {
+  struct schedule schedule;
+  open_schedule(&schedule, 2);
+  device_ticket first, second, third = 77;
+  cr_assert_eq(schedule_spend(&schedule, 0.0, NULL, NULL, &first, NULL), 0);
+  cr_assert_eq(schedule_spend(&schedule, 0.0, NULL, NULL, &second, NULL), 0);
+  cr_assert_eq(schedule_spend(&schedule, 0.0, NULL, NULL, &third, NULL), -ENOSPC);
+  cr_expect_eq(third, 77, "nothing was enqueued");
+  cr_expect_neq(first, second);
+  schedule_begin(&schedule);
+  cr_expect_eq(schedule_span(&schedule, second, NULL, NULL), -EINVAL);
+  cr_expect_eq(schedule_spend(&schedule, 0.0, NULL, NULL, &third, NULL), 0);
+  schedule_close(&schedule);
+  schedule_close(&schedule);
+}
