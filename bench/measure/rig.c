@@ -91,7 +91,7 @@ static int resolve(struct rig *rig, struct error *error) {
 static int describe_target(struct rig *rig, struct error *error) {
   const struct options *options = rig->config.options;
   size_t alignment = 4096;
-  if (!rig->emulated) {
+  if (!rig->emulated && !rig->config.compute_only) {
     const char *directory = options->n_targets ? options->targets[0] : ".";
     if (options->n_targets > 1 || strchr(directory, ','))
       return error_set(error, -ENOTSUP, "--target %s: %s takes one directory", directory,
@@ -149,7 +149,7 @@ int rig_open_pipeline(struct rig *rig, struct kv_file *source, struct kv_file *s
   bool resident = rig->device->info.kv_resident;
   struct pipeline_config config = {
       .device = rig->device,
-      .engine = options->engine,
+      .engine = rig->config.compute_only ? "null" : options->engine,
       .source = source,
       .sink = sink,
       .layers = rig->layers,
@@ -173,7 +173,7 @@ static int open_all(struct rig *rig, struct error *error) {
   if (!failed) failed = describe_target(rig, error);
   if (!failed) failed = make_prompt(rig, error);
   if (!failed) failed = open_device(rig, error);
-  if (!failed && !rig->emulated) failed = rig_open_files(rig, error);
+  if (!failed && !rig->emulated && !rig->config.compute_only) failed = rig_open_files(rig, error);
   if (!failed) failed = rig_open_pipeline(rig, rig->source, rig->sink, &rig->pipeline, error);
   return failed;
 }

@@ -31,7 +31,8 @@ struct rig_config {
   int64_t page_tokens;
   int queue_depth;
   size_t io_bytes;
-  bool keep_source; /* publish the stored KV under its name, for later runs */
+  bool compute_only; /* no storage at all: neither target nor files */
+  bool keep_source;  /* publish the stored KV under its name, for later runs */
   /* Called before anything is written, with the bytes that will be; NULL: nobody asks. */
   void (*announce)(void *context, const struct target *target, uint64_t bytes);
   void *announce_context;

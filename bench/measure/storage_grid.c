@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 
+#include "bench/measure/layer_io.h"
 #include "bench/measure/sweep_plan.h"
 
 static double median_of(const struct samples *samples) {
@@ -89,7 +91,12 @@ int storage_grid_measure(struct storage_grid *grid, const struct rig_config *bas
   int order[STORAGE_ROWS_MAX];
   int failed = rig_open(&rig, &config, error);
   if (!failed) failed = group_init(&group, &rig, error);
-  if (!failed) add_rows(grid, &rig);
+  if (!failed) {
+    add_rows(grid, &rig);
+    grid->target = rig.target;
+    snprintf(grid->engine, sizeof grid->engine, "%s",
+             pipeline_reader_info(rig.pipeline)->description);
+  }
   int n = grid->n_rows - first;
   for (int round = 0; round < repeats && !failed; round++) {
     sweep_shuffle(order, n, config.options->seed, round);

@@ -35,6 +35,8 @@ struct storage_row {
 struct storage_grid {
   int n_rows;
   struct storage_row rows[STORAGE_ROWS_MAX];
+  struct target target;       /* what was measured; zeroed while nothing was */
+  char engine[IO_TEXT_BYTES]; /* what the engine obtained */
 };
 
 /* Adds the rows of one page size (each depth, and merged) and measures them `repeats` times, rows

@@ -37,7 +37,7 @@ static json_t *device_to_json(const struct rig *rig) {
                    (json_int_t)info->chunk_tokens, "memory_bytes", (json_int_t)info->memory_bytes);
 }
 
-static json_t *target_to_json(const struct target *target) {
+json_t *target_to_json(const struct target *target) {
   return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i}",
                    "filesystem", target->filesystem, "mount_options", target->mount_options,
                    "source", target->source, "drive", target->drive, "model", target->model,
@@ -56,12 +56,20 @@ json_t *rig_to_json(const struct rig *rig) {
                            (json_int_t)rig->page_payload_bytes, "page_stride_bytes",
                            (json_int_t)rig->page_stride_bytes);
   json_object_set_new(json, "device", device_to_json(rig));
-  json_object_set_new(json, "target", rig->emulated ? json_null() : target_to_json(&rig->target));
+  json_object_set_new(json, "target",
+                      rig->target.path[0] ? target_to_json(&rig->target) : json_null());
   json_object_set_new(json, "reader", engine_to_json(pipeline_reader_info(rig->pipeline)));
   json_object_set_new(json, "writer", engine_to_json(pipeline_writer_info(rig->pipeline)));
   json_object_set_new(json, "kv_verified",
                       json_string(rig->device->info.kv_resident ? "after the run" : "in-line"));
   return json;
+}
+
+void target_warn(const struct target *target, const char *engine, struct warnings *warnings) {
+  if (target->virtual_drive)
+    warnings_add(warnings, WARNING_DRIVE_VIRTUAL, "%s (%s)", target->drive, target->transport);
+  if (!target->direct) warnings_add(warnings, WARNING_NO_DIRECT, "%s", target->path);
+  if (strstr(engine, "not registered")) warnings_add(warnings, WARNING_UNREGISTERED, "%s", engine);
 }
 
 void rig_warn(const struct rig *rig, struct warnings *warnings) {
@@ -77,11 +85,5 @@ void rig_warn(const struct rig *rig, struct warnings *warnings) {
   if (!info->kv_resident)
     warnings_add(warnings, WARNING_KV_NOT_RESIDENT, "%d of %d layers held", info->kv_slots,
                  rig->layers);
-  if (rig->emulated) return;
-  if (rig->target.virtual_drive)
-    warnings_add(warnings, WARNING_DRIVE_VIRTUAL, "%s (%s)", rig->target.drive,
-                 rig->target.transport);
-  if (!rig->target.direct) warnings_add(warnings, WARNING_NO_DIRECT, "%s", rig->target.path);
-  if (strstr(reader->description, "not registered"))
-    warnings_add(warnings, WARNING_UNREGISTERED, "%s", reader->description);
+  if (rig->target.path[0]) target_warn(&rig->target, reader->description, warnings);
 }

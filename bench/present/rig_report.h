@@ -16,6 +16,12 @@ void rig_announce(void *context, const struct target *target, uint64_t bytes);
 /* What was obtained: model, geometry, device, engines, target. The caller owns it. */
 json_t *rig_to_json(const struct rig *rig);
 
+/* What a target stands on. The caller owns it. */
+json_t *target_to_json(const struct target *target);
+
+/* Adds the warnings that a target, driven by an engine so described, gives cause for. */
+void target_warn(const struct target *target, const char *engine, struct warnings *warnings);
+
 /* Adds the warnings that the rig itself gives cause for. */
 void rig_warn(const struct rig *rig, struct warnings *warnings);
 

@@ -1,0 +1,208 @@
+/*
+ * `refill calibrate`: T over (n_new, n_past), R and W over page size and depth, and what follows.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench/box/host.h"
+#include "bench/commands/table.h"
+#include "bench/measure/compute_grid.h"
+#include "bench/measure/storage_grid.h"
+#include "bench/measure/sweep_plan.h"
+#include "bench/present/calibrate_report.h"
+#include "bench/present/leave.h"
+#include "bench/present/progress.h"
+#include "bench/present/result.h"
+#include "bench/present/rig_report.h"
+
+#define ROUNDS_DEFAULT 5
+#define GRID_ORDER_MAX (GRID_NEW_MAX * GRID_PAST_MAX)
+
+struct calibrating {
+  struct options options; /* as given, lists filled in */
+  struct rig rig;         /* computes; has no stored KV */
+  struct group group;
+  struct calibration calibration;
+  struct warnings warnings;
+  struct progress progress;
+};
+
+/* Without lists on the command line, a calibration varies what a user would vary. */
+static void fill_lists(struct options *options) {
+  if (!options_given(options, "page-tokens"))
+    options->page_tokens = (struct options_counts){.n = 3, .values = {16, 64, 256}};
+  if (!options_given(options, "queue-depth"))
+    options->queue_depth = (struct options_counts){.n = 2, .values = {8, 32}};
+}
+
+static int open_rig(struct calibrating *all, struct error *error) {
+  const struct options *options = &all->options;
+  int64_t page_tokens = options->page_tokens.values[0];
+  int64_t n_tokens = options->tokens.values[0];
+  struct rig_config config = {.options = options,
+                              .page_tokens = page_tokens,
+                              .tokens_max = 2 * n_tokens,
+                              .queue_depth = (int)options->queue_depth.values[0],
+                              .io_bytes = options->io_bytes,
+                              .compute_only = true};
+  char device[64];
+  int failed = rig_device_name(options, device, sizeof device, error);
+  if (!failed) failed = rig_shape(options, device, &config.shape, error);
+  if (!failed) failed = rig_open(&all->rig, &config, error);
+  if (!failed) failed = group_init(&all->group, &all->rig, error);
+  if (failed) return failed;
+  all->calibration.shape = all->rig.shape;
+  all->calibration.layers = all->rig.layers;
+  all->calibration.n_tokens = n_tokens;
+  all->calibration.element = all->rig.element;
+  all->calibration.kv_element = all->rig.kv_element;
+  all->calibration.device = &all->rig.device->info;
+  all->calibration.device_name = all->rig.device_name;
+  return compute_grid_init(&all->calibration.compute, n_tokens, page_tokens, error);
+}
+
+/* Rounds until --repeat, or the default, or three quarters of --budget. */
+static bool wants_more_rounds(const struct calibrating *all, double started_s) {
+  int done = all->calibration.compute.rounds;
+  int wanted = all->options.repeat ? (int)all->options.repeat : ROUNDS_DEFAULT;
+  double elapsed_s = clock_now_s() - started_s;
+  if (done == 0) return true;
+  if (all->options.budget_s > 0 && elapsed_s + elapsed_s / done > 0.75 * all->options.budget_s)
+    return false;
+  return done < wanted;
+}
+
+static int compute_round(struct calibrating *all, bool keep, struct error *error) {
+  struct compute_grid *grid = &all->calibration.compute;
+  int order[GRID_ORDER_MAX];
+  int n = grid->n_new * grid->n_past;
+  sweep_shuffle(order, n, all->options.seed, grid->rounds);
+  for (int i = 0; i < n; i++) {
+    if (command_interrupted()) return -EINTR;
+    struct grid_point *point = &grid->points[order[i]];
+    struct grid_point warm_up = {.n_new = point->n_new, .n_past = point->n_past};
+    progress_running(&all->progress, "compute %lld new after %lld", (long long)point->n_new,
+                     (long long)point->n_past);
+    int failed = compute_grid_measure(&all->group, keep ? point : &warm_up, error);
+    if (failed) return failed;
+    progress_done(&all->progress, (double)point->n_new);
+  }
+  if (keep) grid->rounds++;
+  return 0;
+}
+
+static int measure_compute(struct calibrating *all, struct error *error) {
+  struct compute_grid *grid = &all->calibration.compute;
+  double weight = 0;
+  for (int i = 0; i < grid->n_new * grid->n_past; i++) weight += (double)grid->points[i].n_new;
+  int rounds = all->options.repeat ? (int)all->options.repeat : ROUNDS_DEFAULT;
+  double started_s = clock_now_s();
+  progress_begin(&all->progress, stderr, "compute", weight * (rounds + 1));
+  int failed = compute_round(all, false, error);
+  while (!failed && wants_more_rounds(all, started_s)) failed = compute_round(all, true, error);
+  if (!failed) failed = compute_grid_probe(grid, all->rig.device, error);
+  progress_end(&all->progress);
+  return failed;
+}
+
+static int measure_storage(struct calibrating *all, struct error *error) {
+  const struct options *options = &all->options;
+  if (all->rig.emulated) return 0;
+  struct rig_config base = {.options = options,
+                            .shape = all->rig.shape,
+                            .tokens_max = options->tokens.values[0],
+                            .announce = rig_announce,
+                            .announce_context = &all->warnings};
+  int repeats = options->repeat ? (int)options->repeat : ROUNDS_DEFAULT;
+  int failed = 0;
+  progress_begin(&all->progress, stderr, "storage", options->page_tokens.n);
+  for (int i = 0; i < options->page_tokens.n && !failed; i++) {
+    int64_t page_tokens = options->page_tokens.values[i];
+    if (page_tokens > base.tokens_max) continue;
+    progress_running(&all->progress, "pages of %lld tokens", (long long)page_tokens);
+    failed = storage_grid_measure(&all->calibration.storage, &base, page_tokens, repeats,
+                                  command_interrupted, error);
+    progress_done(&all->progress, 1);
+  }
+  progress_end(&all->progress);
+  return failed;
+}
+
+static int64_t wrong_pages(const struct storage_grid *grid) {
+  int64_t wrong = 0;
+  for (int i = 0; i < grid->n_rows; i++) wrong += grid->rows[i].wrong_pages;
+  return wrong;
+}
+
+static int report(struct calibrating *all, struct error *error) {
+  const struct calibration *calibration = &all->calibration;
+  char answer[CALIBRATION_ANSWER_BYTES];
+  json_t *result = result_new(&all->options, host_to_json_here());
+  json_object_set_new(result, "rig", rig_to_json(&all->rig));
+  calibration_to_json(calibration, result);
+  json_object_set_new(result, "answer", json_string(calibration_answer(calibration, answer)));
+  calibration_warn(calibration, &all->warnings);
+  rig_warn(&all->rig, &all->warnings);
+  struct table *compute = calibration_compute_table(calibration);
+  struct table *parts = calibration_probe_table(calibration);
+  struct table *storage = calibration_storage_table(calibration);
+  const struct table *tables[3] = {compute};
+  int n = 1;
+  if (table_rows(parts) > 0) tables[n++] = parts;
+  if (table_rows(storage) > 0) tables[n++] = storage;
+  int failed = leave(&all->options, result, tables, n, &all->warnings, error);
+  if (!failed && !all->options.json) printf("\n%s\n", answer);
+  table_free(compute);
+  table_free(parts);
+  table_free(storage);
+  json_decref(result);
+  int64_t wrong = wrong_pages(&calibration->storage);
+  if (!failed && wrong > 0)
+    failed = error_set(error, -EBADMSG, "%lld pages came back wrong; see #wrong", (long long)wrong);
+  return failed;
+}
+
+static int calibrate(struct calibrating *all, struct error *error) {
+  int failed = open_rig(all, error);
+  if (!failed) failed = measure_compute(all, error);
+  if (!failed) failed = measure_storage(all, error);
+  bool interrupted = failed == -EINTR && command_interrupted();
+  if (interrupted && all->calibration.compute.rounds == 0)
+    return error_set(error, -EINTR, "interrupted before the first round was complete");
+  if (interrupted) {
+    warnings_add(&all->warnings, WARNING_INTERRUPTED, "%d rounds", all->calibration.compute.rounds);
+    failed = 0;
+  }
+  if (!failed && all->options.profile && !interrupted)
+    failed = calibration_write_profile(&all->calibration, all->options.profile, error);
+  if (!failed) failed = report(all, error);
+  return interrupted && !failed ? -EINTR : failed;
+}
+
+static int calibrate_run(const struct options *options, struct error *error) {
+  if (leave_check(options, error) < 0) return EXIT_USAGE;
+  struct calibrating *all = calloc(1, sizeof *all);
+  if (!all) return command_exit_code(error_set(error, -ENOMEM, "no memory to calibrate"));
+  all->options = *options;
+  fill_lists(&all->options);
+  int failed = calibrate(all, error);
+  compute_grid_free(&all->calibration.compute);
+  group_free(&all->group);
+  rig_close(&all->rig);
+  free(all);
+  return command_exit_code(failed);
+}
+
+const struct command command_calibrate = {
+    .name = "calibrate",
+    .summary = "T over (n_new, n_past), R and W over page size and depth, e and alpha*",
+    .examples =
+        "  refill calibrate --target /mnt/nvme\n"
+        "  refill calibrate --model llama-3-8b --layers 2 --tokens 2048\n"
+        "  refill calibrate --page-tokens 16,64,256 --queue-depth 1,8,32,128\n"
+        "  refill calibrate --profile this-box.json   # for --device playback:this-box.json",
+    .run = calibrate_run,
+};
