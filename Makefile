@@ -14,10 +14,14 @@ endif
 BUILD := build$(if $(SANITIZE),/$(SANITIZE))
 Q := $(if $(V),,@)
 
+# Criterion, but where it cannot run: tests/plain serves the same test sources (it says why).
+HARNESS ?= $(if $(filter thread,$(SANITIZE)),plain,criterion)
+
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(CFLAGS) -MMD -MP -pthread \
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(if $(filter plain,$(HARNESS)),-Itests/plain) \
+              $(WARNINGS) $(CFLAGS) -MMD -MP -pthread \
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
                 -fno-omit-frame-pointer)
 LDFLAGS += -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -75,6 +79,9 @@ $(BUILD)/kernels/playback/builtin.o: $(wildcard kernels/playback/profiles/*.json
 
 # ---- tests: one Criterion program per part, mirroring the sources -----------------------
 
+HARNESS_OBJECT := $(if $(filter plain,$(HARNESS)),$(BUILD)/tests/plain/plain.o)
+HARNESS_LIB    := $(if $(filter criterion,$(HARNESS)),-lcriterion)
+
 PARTS := base model io kernels bench
 parts_base    := $(BASE)
 parts_model   := $(BASE) $(MODEL)
@@ -83,9 +90,9 @@ parts_kernels := $(BASE) $(MODEL) $(KERNELS)
 parts_bench   := $(BASE) $(MODEL) $(IO) $(KERNELS) $(BENCH)
 
 define test_program
-$(BUILD)/tests/test_$(1): $$(call objects,$$(wildcard tests/$(1)/*.c) $$(parts_$(1)))
+$(BUILD)/tests/test_$(1): $$(call objects,$$(wildcard tests/$(1)/*.c) $$(parts_$(1))) $(HARNESS_OBJECT)
 	@echo "  LINK  $$@"
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) -ljansson -lcriterion
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) -ljansson $(HARNESS_LIB)
 endef
 $(foreach part,$(PARTS),$(eval $(call test_program,$(part))))
 
