@@ -31,12 +31,15 @@
 
 #define CLOSE_TIMEOUT_S 60.0 /* for requests under way; a drive that hangs longer is given up */
 #define WAIT_S_MAX 3600.0    /* of one io_uring_enter(); longer waits are made of several */
+#define RETRY_S 0.001        /* until the kernel is offered again what it did not take */
 
 /* ---- waiting ---------------------------------------------------------------------------- */
 
-/* io_uring_enter() that waits for `min` completions until a timeout. 0 or a negative errno. */
+/* io_uring_enter() that waits for `min` completions until a timeout, or less long where requests
+ * are still queued. 0 or a negative errno. */
 static int enter_and_wait(struct uring_engine *self, unsigned min, double timeout_s) {
-  double wait_s = timeout_s < WAIT_S_MAX ? timeout_s : WAIT_S_MAX;
+  double longest_s = io_uring_sq_ready(&self->ring) > 0 ? RETRY_S : WAIT_S_MAX;
+  double wait_s = timeout_s < longest_s ? timeout_s : longest_s;
   if (wait_s < 0) wait_s = 0;
   struct __kernel_timespec limit;
   limit.tv_sec = (long long)wait_s;

@@ -5,10 +5,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -28,13 +35,45 @@ bool io_test_memory_directory(char *path) {
   return make_directory(path, "/dev/shm");
 }
 
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)status, (void)kind, (void)place;
+  return remove(path);
+}
+
 void io_test_remove(const char *path) {
-  DIR *stream = opendir(path);
-  if (stream == NULL) return;
-  for (struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream))
-    unlinkat(dirfd(stream), entry->d_name, 0);
-  closedir(stream);
-  rmdir(path);
+  nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int io_test_in_child(int (*body)(void *argument), void *argument) {
+  pid_t child = fork();
+  cr_assert_geq(child, 0);
+  if (child == 0) _exit(body(argument));
+  int status = 0;
+  cr_assert_eq(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool io_test_forbid(long number, unsigned argument_index, uint32_t mask, int code) {
+  const unsigned argument_at =
+      (unsigned)(offsetof(struct seccomp_data, args) + argument_index * sizeof(uint64_t));
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument_at), /* its low half, little endian */
+      BPF_JUMP(BPF_JMP | (mask == 0 ? BPF_JGE : BPF_JSET) | BPF_K, mask, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ((uint32_t)code & SECCOMP_RET_DATA)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog filter = {.len = sizeof program / sizeof program[0], .filter = program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+bool io_test_drop_capabilities(void) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct none[2];
+  memset(none, 0, sizeof none);
+  return syscall(SYS_capset, &header, none) == 0;
 }
 
 int io_test_count(const char *path) {

@@ -5,6 +5,7 @@
 #ifndef REFILL_TESTS_IO_TEST_H
 #define REFILL_TESTS_IO_TEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,13 +18,27 @@
 bool io_test_directory(char *path);
 bool io_test_memory_directory(char *path);
 
-/* Removes a directory made here with the plain files in it. */
+/* Removes a directory made here with all that is in it. */
 void io_test_remove(const char *path);
+
+/* Runs `body` in a child process, for what cannot be undone (limits, filters, privileges). It
+ * returns IO_TEST_PASS, IO_TEST_SKIP, or another number of its own choosing, such as its line. */
+#define IO_TEST_PASS 0
+#define IO_TEST_SKIP 77
+int io_test_in_child(int (*body)(void *argument), void *argument);
+
+/* In a child: makes the system call `number` fail with `code` (positive) where its argument
+ * `argument_index` has any of the bits of `mask` set; always, where mask is 0. False where seccomp
+ * is not to be had. */
+bool io_test_forbid(long number, unsigned argument_index, uint32_t mask, int code);
+
+/* In a child: leaves everything that root may do. */
+bool io_test_drop_capabilities(void);
 
 /* How many entries (without . and ..) a directory has. */
 int io_test_count(const char *path);
 
-/* Writes `bytes` to a new file, made of the generator's stream `seed`. */
+/* Writes `bytes` to a file, new or replaced. */
 void io_test_write_file(const char *path, const void *data, size_t bytes);
 
 /* Reads a whole file; the caller frees. */
