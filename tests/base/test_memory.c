@@ -33,6 +33,21 @@ Test(memory, is_aligned_zeroed_and_writable) {
   }
 }
 
+/* A page between them moves the next huge page off its alignment, were it not asked for. */
+Test(memory, huge_pages_are_aligned_wherever_the_kernel_maps) {
+  struct memory small[4];
+  struct memory huge[4];
+  for (int i = 0; i < 4; i++) {
+    cr_assert_eq(memory_map(&small[i], 1, NULL, 0, NULL), 0);
+    cr_assert_eq(memory_map(&huge[i], 2 * MIB, NULL, 0, NULL), 0);
+    cr_expect_eq((uintptr_t)huge[i].address % (2 * MIB), 0);
+  }
+  for (int i = 0; i < 4; i++) {
+    memory_unmap(&small[i]);
+    memory_unmap(&huge[i]);
+  }
+}
+
 static size_t resident_pages(const struct memory *memory) {
   size_t n_pages = memory->bytes / page_bytes();
   unsigned char *state = calloc(n_pages, 1);

@@ -7,8 +7,11 @@ script() { put "$1"; }
 
 # A program that reports what is on standard input, and ends with a status.
 program() { # name, status
-  { printf '#!/usr/bin/env bash\ncat >"${1#--tap=}" <<"EOT"\n'; cat; printf 'EOT\nexit %s\n' "$2"; } |
-    put "$1"
+  {
+    printf '#!/usr/bin/env bash\ncat >"${1#--tap=}" <<"EOT"\n'
+    cat
+    printf 'EOT\nexit %s\n' "$2"
+  } | put "$1"
   chmod +x "$tree/$1"
 }
 

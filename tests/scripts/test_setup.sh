@@ -6,7 +6,7 @@ bash=$(command -v bash)
 log=$tree/log
 
 # A machine with these commands and headers only. The stand-in for apt-get logs how it was called
-# and, for "install", brings whatever APT_BRINGS names.
+# and, for "install", brings the command or header that APT_BRINGS names.
 machine() { # uid, commands and headers...
   fresh
   mkdir -p "$tree/bin" "$tree/include"
@@ -33,10 +33,14 @@ with_apt() {
 echo "apt-get \$*" >>"$log"
 case "\$*" in
   update*) : >"$tree/updated" ;;
-  *install*) [ -n "\${APT_NEEDS_UPDATE:-}" ] && [ ! -e "$tree/updated" ] && exit 100
-    for name in \${APT_BRINGS:-}; do
-      case \$name in *.h) : >"$tree/include/\$name" ;; *) : >"$tree/bin/\$name"; ${chmod:=$(command -v chmod)} +x "$tree/bin/\$name" ;; esac
-    done ;;
+  *install*)
+    [ -n "\${APT_NEEDS_UPDATE:-}" ] && [ ! -e "$tree/updated" ] && exit 100
+    case \${APT_BRINGS:-} in
+      '') ;;
+      *.h) : >"$tree/include/\$APT_BRINGS" ;;
+      *) $(command -v cp) "\$0" "$tree/bin/\$APT_BRINGS" ;;
+    esac
+    ;;
 esac
 EOT
 }
