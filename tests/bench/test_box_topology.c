@@ -1,0 +1,177 @@
+/* Where things are, on machines that are not here: synthetic ones, and the XML of a server with two
+ * sockets, a GPU and three drives. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "bench/box/topology.h"
+
+static const char two_sockets[] = "tests/bench/data/two-socket.xml";
+
+static struct topology *synthetic(const char *description) {
+  struct topology *topology = NULL;
+  struct error error = {0};
+  int code = topology_load_synthetic(&topology, description, &error);
+  cr_assert_eq(code, 0, "%s", error.message);
+  return topology;
+}
+
+static struct topology *server(void) {
+  struct topology *topology = NULL;
+  struct error error = {0};
+  cr_assert_eq(topology_load_xml(&topology, two_sockets, &error), 0, "%s", error.message);
+  return topology;
+}
+
+static bool is_anywhere(const struct placement *placement) {
+  for (int i = 0; i < PLACEMENT_CPU_WORDS; i++) {
+    if (placement->cpus[i] != 0) return false;
+  }
+  return placement->node == -1;
+}
+
+Test(box_topology, nodes_and_their_cpus) {
+  struct topology *topology = server();
+  cr_expect_eq(topology_nodes(topology), 2);
+  cr_expect_eq(topology_node_at(topology, 0), 0);
+  cr_expect_eq(topology_node_at(topology, 1), 1);
+  cr_expect_eq(topology_node_at(topology, 2), -1);
+  cr_expect_eq(topology_node_at(topology, -1), -1);
+  struct placement placement;
+  cr_assert_eq(topology_node_placement(topology, 0, &placement, NULL), 0);
+  cr_expect_eq(placement.node, 0);
+  cr_expect_eq(placement.cpus[0], 0x0f0f); /* both threads of its four cores */
+  cr_expect_eq(placement.cpus[1], 0);
+  cr_assert_eq(topology_node_placement(topology, 1, &placement, NULL), 0);
+  cr_expect_eq(placement.cpus[0], 0xf0f0);
+  topology_free(topology);
+}
+
+Test(box_topology, cpus_beyond_64_are_in_their_words) {
+  struct topology *topology = synthetic("pack:2 [numa] core:48 pu:2");
+  struct placement placement;
+  cr_assert_eq(topology_node_placement(topology, 1, &placement, NULL), 0);
+  cr_expect_eq(placement.cpus[0], 0);
+  cr_expect_eq(placement.cpus[1], UINT64_C(0xffffffff00000000));
+  cr_expect_eq(placement.cpus[2], UINT64_MAX);
+  cr_expect_eq(placement.cpus[3], 0);
+  topology_free(topology);
+}
+
+Test(box_topology, devices_hang_on_nodes) {
+  struct topology *topology = server();
+  cr_expect_eq(topology_node_of_block(topology, "nvme0n1"), 0);
+  cr_expect_eq(topology_node_of_block(topology, "nvme1n1"), 1);
+  cr_expect_eq(topology_node_of_block(topology, "nvme2n1"), -1, "it hangs on no single node");
+  cr_expect_eq(topology_node_of_block(topology, "nvme9n1"), -1);
+  cr_expect_eq(topology_node_of_block(topology, "eth0"), -1, "not a drive");
+  cr_expect_eq(topology_node_of_pci(topology, "0000:17:00.0"), 0);
+  cr_expect_eq(topology_node_of_pci(topology, "0000:81:00.0"), 1);
+  cr_expect_eq(topology_node_of_pci(topology, "0000:99:00.0"), -1);
+  cr_expect_eq(topology_node_of_pci(topology, "nonsense"), -1);
+  topology_free(topology);
+}
+
+Test(box_topology, auto_goes_where_the_devices_agree) {
+  struct topology *topology = server();
+  const struct {
+    int near[3], n_near, node;
+  } cases
+      [] =
+          {
+              {{1}, 1, 1},    {{0}, 1, 0},     {{-1}, 1, -1},       {{0}, 0, -1},
+              {{1, 1}, 2, 1}, {{0, 1}, 2, -1}, {{-1, 1, -1}, 3, 1}, {{1, -1, 0}, 3, -1},
+              {{7}, 1, -1}, /* a node that is not there: anywhere rather than an error */
+          };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct placement placement;
+    char why[TOPOLOGY_TEXT_BYTES] = "";
+    struct error error = {0};
+    int code =
+        topology_place(topology, "auto", cases[i].near, cases[i].n_near, &placement, why, &error);
+    cr_expect_eq(code, 0, "case %zu: %s", i, error.message);
+    cr_expect_eq(placement.node, cases[i].node, "case %zu: node %d", i, placement.node);
+    cr_expect_eq(is_anywhere(&placement), cases[i].node == -1, "case %zu", i);
+    cr_expect_gt(strlen(why), 0);
+  }
+  topology_free(topology);
+}
+
+Test(box_topology, auto_binds_nothing_on_one_node) {
+  struct topology *topology = synthetic("pack:1 [numa] core:4 pu:1");
+  struct placement placement;
+  char why[TOPOLOGY_TEXT_BYTES];
+  const int near = 0;
+  cr_assert_eq(topology_place(topology, "auto", &near, 1, &placement, why, NULL), 0);
+  cr_expect(is_anywhere(&placement));
+  cr_expect_str_eq(why, "anywhere: there is one NUMA node");
+  topology_free(topology);
+}
+
+Test(box_topology, a_number_or_none_is_obeyed) {
+  struct topology *topology = server();
+  struct placement placement;
+  char why[TOPOLOGY_TEXT_BYTES];
+  const int near = 0;
+  cr_assert_eq(topology_place(topology, "1", &near, 1, &placement, why, NULL), 0);
+  cr_expect_eq(placement.node, 1);
+  cr_expect_str_eq(why, "node 1, as asked");
+  cr_assert_eq(topology_place(topology, "none", &near, 1, &placement, why, NULL), 0);
+  cr_expect(is_anywhere(&placement));
+  cr_expect_str_eq(why, "anywhere: as asked");
+  cr_assert_eq(topology_place(topology, "none", &near, 1, &placement, NULL, NULL), 0);
+  topology_free(topology);
+}
+
+Test(box_topology, bad_binds_are_named) {
+  struct topology *topology = server();
+  const struct {
+    const char *bind;
+    int code;
+    const char *named;
+  } cases[] = {
+      {"2", -ENODEV, "--bind 2: no such NUMA node; this machine has 2"},
+      {"-1", -EINVAL, "--bind -1"},
+      {"1x", -EINVAL, "--bind 1x"},
+      {"", -EINVAL, "--bind "},
+      {"Auto", -EINVAL, "auto, none or a NUMA node's number"},
+      {"99999999999999999999", -EINVAL, "--bind 9999"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct placement placement;
+    struct error error = {0};
+    int code = topology_place(topology, cases[i].bind, NULL, 0, &placement, NULL, &error);
+    cr_expect_eq(code, cases[i].code, "%s: %d", cases[i].bind, code);
+    cr_expect_not_null(strstr(error.message, cases[i].named), "%s", error.message);
+    cr_expect(is_anywhere(&placement), "what is refused binds nothing");
+  }
+  topology_free(topology);
+}
+
+Test(box_topology, unreadable_descriptions_are_errors) {
+  struct topology *topology = NULL;
+  struct error error = {0};
+  cr_expect_lt(topology_load_synthetic(&topology, "pack:nonsense", &error), 0);
+  cr_expect_null(topology);
+  error_clear(&error);
+  cr_expect_lt(topology_load_xml(&topology, "/nonexistent.xml", &error), 0);
+  cr_expect_not_null(strstr(error.message, "/nonexistent.xml"), "%s", error.message);
+  topology_free(NULL);
+}
+
+Test(box_topology, this_machine_can_be_placed_on) {
+  struct placement placement;
+  struct error error = {0};
+  cr_expect_eq(topology_placement("none", 0, &placement, &error), 0);
+  cr_expect(is_anywhere(&placement));
+  cr_assert_eq(topology_placement("auto", -1, &placement, &error), 0, "%s", error.message);
+  cr_expect(is_anywhere(&placement), "no drive is known");
+  cr_expect_eq(topology_placement("1000", 0, &placement, &error), -ENODEV);
+  struct topology *topology = NULL;
+  cr_assert_eq(topology_load(&topology, NULL), 0);
+  int node = topology_node_at(topology, 0);
+  cr_assert_geq(node, 0);
+  cr_expect_eq(topology_node_placement(topology, node, &placement, NULL), 0);
+  cr_expect_eq(placement_bind_thread(&placement), 0);
+  topology_free(topology);
+}
