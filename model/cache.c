@@ -83,6 +83,7 @@ struct cache_split cache_request_split(const struct cache_prices *prices, double
   s.output_share = s.output_cost / s.total_cost;
   s.output_tokens_share = output_tokens / (input_tokens + output_tokens);
   s.cached_share = cached_tokens / input_tokens;
+  s.cacheable_share = uncached_tokens * saved_per_read(prices) / s.total_cost;
   return s;
 }
 

@@ -56,6 +56,8 @@ struct cache_split {
   double output_share;        /* of the cost */
   double output_tokens_share; /* of the tokens */
   double cached_share;        /* of the input tokens */
+  double cacheable_share;     /* of the cost: what caching the uncached input too would save; beside
+                                 output_share it says which lever is the longer */
 };
 struct cache_split cache_request_split(const struct cache_prices *prices, double uncached_tokens,
                                        double cached_tokens, double output_tokens);

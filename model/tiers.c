@@ -49,7 +49,7 @@ double tier_popularity_share(double kept, double n, double exponent) {
 static double kept_prefixes(const struct tier *tier, const struct tier_workload *w) {
   double prefix_bytes = w->prefix_tokens * w->kv_bytes_per_token;
   double kept = tier->capacity_bytes / prefix_bytes;
-  if (tier_class_shareable(tier->class)) return kept;
+  if (tier_class_shareable(tier->kind)) return kept;
   /* Where requests return to their replica, prefixes are kept once and all capacities add up;
    * where they go anywhere (locality 1/replicas) every replica fills with stale copies of the same
    * ones, and the capacities count once. */
@@ -58,7 +58,7 @@ static double kept_prefixes(const struct tier *tier, const struct tier_workload 
 
 /* The chance that a request arrives where its KV is. */
 static double reach(const struct tier *tier, const struct tier_workload *w) {
-  return tier_class_shareable(tier->class) ? 1.0 : w->locality;
+  return tier_class_shareable(tier->kind) ? 1.0 : w->locality;
 }
 
 static double hit_ttft_s(const struct tier *tier, const struct tier_workload *w) {
@@ -81,7 +81,7 @@ struct tier_result tier_evaluate(const struct tier *tier, const struct tier_work
   r.ttft_miss_s = miss_ttft_s(w);
   r.ttft_mean_s = r.hit_rate * r.ttft_hit_s + (1.0 - r.hit_rate) * r.ttft_miss_s;
   r.speedup = r.ttft_miss_s / r.ttft_mean_s;
-  double copies = tier_class_shareable(tier->class) ? 1.0 : w->n_replicas;
+  double copies = tier_class_shareable(tier->kind) ? 1.0 : w->n_replicas;
   r.usd_per_hour = copies * tier->capacity_bytes / BYTES_PER_GB * tier->usd_per_gb_month /
                    HOURS_PER_MONTH;
   r.io_bound = r.ttft_hit_s > w->new_tokens * w->compute_s_per_token;

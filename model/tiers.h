@@ -24,7 +24,7 @@ const char *tier_class_name(enum tier_class tier);
 bool tier_class_shareable(enum tier_class tier);
 
 struct tier {
-  enum tier_class class;
+  enum tier_class kind;
   double capacity_bytes;   /* for KV: of one replica, or of the whole pool where shareable */
   double read_bytes_per_s; /* as one request sees it */
   double latency_s;        /* before the first byte */

@@ -80,6 +80,9 @@ Test(cache, the_rag_example) {
   expect_near(s.output_share, 0.26, 0.01, "roughly 26% of the cost");
   expect_near(s.output_tokens_share, 0.03, 0.06, "about 3% of the tokens");
   expect_near(s.cached_share, 0.65, 0.01, "65% of the input");
+  struct cache_split all = cache_request_split(&five_minutes, 0, 8500, 250);
+  expect_near(s.cacheable_share, 1 - all.total_cost / s.total_cost, 1e-12, "caching the rest");
+  cr_expect_gt(s.cacheable_share, s.output_share, "here the cache is the longer lever");
 }
 
 Test(cache, a_fallen_hit_rate_raises_the_bill) {

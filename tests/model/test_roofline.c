@@ -43,6 +43,12 @@ Test(roofline, the_worked_example_at_batch_one) {
   expect_near(roofline_naive_tokens_per_s(&worked), 17857, 1e-4, "naive tokens/s");
 }
 
+Test(roofline, production_at_small_batches) {
+  /* "Production delivers 800 tokens per second" at batch 4 to 8, short contexts. */
+  cr_expect_lt(roofline_tokens_per_s(&worked, 4), 800);
+  cr_expect_gt(roofline_tokens_per_s(&worked, 8), 800);
+}
+
 Test(roofline, the_worked_example_with_its_kv_never_reaches_the_compute_floor) {
   struct roofline r = worked;
   r.kv_bytes = 1e9; /* 0.5 MB a token at 2K of context */

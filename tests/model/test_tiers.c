@@ -21,8 +21,8 @@ static struct tier_workload workload(void) {
                                 .compute_s_per_token = 4e-5};
 }
 
-static struct tier tier(enum tier_class class, double capacity_bytes, double read_bytes_per_s) {
-  return (struct tier){.class = class,
+static struct tier tier(enum tier_class kind, double capacity_bytes, double read_bytes_per_s) {
+  return (struct tier){.kind = kind,
                        .capacity_bytes = capacity_bytes,
                        .read_bytes_per_s = read_bytes_per_s,
                        .usd_per_gb_month = 0.1};
