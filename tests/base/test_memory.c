@@ -25,26 +25,13 @@ Test(memory, is_aligned_zeroed_and_writable) {
     cr_expect_eq(memory.bytes, memory_round_up(sizes[i], page_bytes()));
     size_t alignment = memory.bytes >= 2 * MIB ? 2 * MIB : page_bytes();
     cr_expect_eq((uintptr_t)memory.address % alignment, 0, "%zu bytes", sizes[i]);
+    /* Newer kernels align such maps by themselves; older ones need the slack. */
+    cr_expect_eq(memory.map_bytes, memory.bytes + alignment - page_bytes());
     unsigned char *data = memory.address;
     for (size_t k = 0; k < memory.bytes; k += 511) cr_assert_eq(data[k], 0);
     memset(data, 0x5a, memory.bytes);
     cr_expect_eq(data[memory.bytes - 1], 0x5a);
     memory_unmap(&memory);
-  }
-}
-
-/* A page between them moves the next huge page off its alignment, were it not asked for. */
-Test(memory, huge_pages_are_aligned_wherever_the_kernel_maps) {
-  struct memory small[4];
-  struct memory huge[4];
-  for (int i = 0; i < 4; i++) {
-    cr_assert_eq(memory_map(&small[i], 1, NULL, 0, NULL), 0);
-    cr_assert_eq(memory_map(&huge[i], 2 * MIB, NULL, 0, NULL), 0);
-    cr_expect_eq((uintptr_t)huge[i].address % (2 * MIB), 0);
-  }
-  for (int i = 0; i < 4; i++) {
-    memory_unmap(&small[i]);
-    memory_unmap(&huge[i]);
   }
 }
 
