@@ -7,10 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "kernels/cpu/device_cpu.h"
 #include "kernels/playback/device_playback.h"
-
-/* Weak, so that a build without kernels/cpu links; the entry is then skipped. */
-extern const struct device_ops device_cpu_ops __attribute__((weak));
 
 /* A new device is one line here. */
 static const struct device_ops *const devices[] = {
@@ -21,20 +19,12 @@ static const struct device_ops *const devices[] = {
 enum { N_DEVICES = sizeof devices / sizeof devices[0] };
 
 const struct device_ops *device_at(int index) {
-  int present = 0;
-  for (int i = 0; i < N_DEVICES; i++) {
-    if (devices[i] == NULL) continue;
-    if (present == index) return devices[i];
-    present++;
-  }
-  return NULL;
+  return index >= 0 && index < N_DEVICES ? devices[index] : NULL;
 }
 
 const struct device_ops *device_find(const char *name) {
-  if (name == NULL) return NULL;
-  const struct device_ops *ops;
-  for (int i = 0; (ops = device_at(i)) != NULL; i++) {
-    if (strcmp(ops->name, name) == 0) return ops;
+  for (int i = 0; name != NULL && i < N_DEVICES; i++) {
+    if (strcmp(devices[i]->name, name) == 0) return devices[i];
   }
   return NULL;
 }

@@ -129,13 +129,13 @@ def grid_error(layer, rows):
 
 def how_layer(layer):
     return (
-        "One layer = GEMMs + attention + elementwise. GEMMs: the four published latencies at n_new, "
-        "linear between the table's points. Attention: max(FLOPs / rate, KV bytes / 3.35 TB/s), FLOPs "
-        "= 4 Hq D (n_new n_past + n_new (n_new + 1) / 2), rate = what the table reaches for a causal "
-        "prompt of n_new + n_past tokens, held beyond 16384: no table has prompts with past. "
-        f"Elementwise: {layer.elementwise_bytes()} bytes a token at {HBM_SHARE} of 3.35 TB/s. No "
-        "launch gaps are counted, and a short n_new after a long n_past has no floor of kernel "
-        "latency (about 0.01 ms a layer).")
+        "One layer = GEMMs + attention + elementwise. GEMMs: the four published latencies at "
+        "n_new, linear between the table's points. Attention: max(FLOPs / rate, KV bytes / "
+        "3.35 TB/s), FLOPs = 4 Hq D (n_new n_past + n_new (n_new + 1) / 2), rate = what the table "
+        "reaches for a causal prompt of n_new + n_past tokens, held beyond 16384: no table has "
+        f"prompts with past. Elementwise: {layer.elementwise_bytes()} bytes a token at "
+        f"{HBM_SHARE} of 3.35 TB/s. No launch gaps are counted, and a short n_new after a long "
+        "n_past has no floor of kernel latency (about 0.01 ms a layer).")
 
 
 def compose(published, variant):
@@ -146,13 +146,13 @@ def compose(published, variant):
     return {
         "schema": "refill-profile/1",
         "about": "Derived from published kernel latencies of one H100 SXM at Llama-3-70B shapes, "
-                 f"TP1, {element} weights, {kv_element} KV; not measured as a whole. gate_up is the "
-                 "n=16384, k=8192 row scaled by 57344/16384 and down the n=8192, k=16384 row scaled by "
-                 "28672/16384, since the exact shapes are not in the tables. Boost clocks; no flush "
-                 "of the L2 cache was seen in the source's timing helper.",
-        "source": "aiconfigurator (ai-dynamo, Apache-2.0), systems/data/h100_sxm, vLLM 0.24.0 tables "
-                  "gemm_perf and context_attention_perf (FA3), retrieved 2026-11; peaks: NVIDIA H100 "
-                  "datasheet, dense",
+                 f"TP1, {element} weights, {kv_element} KV; not measured as a whole. gate_up is "
+                 "the n=16384, k=8192 row scaled by 57344/16384 and down the n=8192, k=16384 row "
+                 "scaled by 28672/16384, since the exact shapes are not in the tables. Boost "
+                 "clocks; no flush of the L2 cache was seen in the source's timing helper.",
+        "source": "aiconfigurator (ai-dynamo, Apache-2.0), systems/data/h100_sxm, vLLM 0.24.0 "
+                  "tables gemm_perf and context_attention_perf (FA3), retrieved 2026-11; peaks: "
+                  "NVIDIA H100 datasheet, dense",
         "device": "NVIDIA H100 80GB HBM3 (SXM)",
         "shape": SHAPE,
         "element": element,
