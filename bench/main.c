@@ -66,10 +66,9 @@ static void main_set_wait_policy(char **argv) {
 /* ---- what to print ------------------------------------------------------------------ */
 
 static void print_version(void) {
-  printf("refill %s", build_version());
-  if (build_commit()) printf(" (commit %s)", build_commit());
-  printf(", %s%s%s\n", build_compiler(), build_problem() ? ", " : "",
-         build_problem() ? build_problem() : "");
+  const char *problem = build_problem();
+  printf("refill %s, %s%s%s\n", build_version(), build_compiler(), problem ? ", " : "",
+         problem ? problem : "");
 }
 
 static void print_help(void) {

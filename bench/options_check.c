@@ -8,13 +8,19 @@
 
 #include "bench/options_table.h"
 
+static bool reloads(const struct options *options) {
+  return options->policies[POLICY_SERIAL] || options->policies[POLICY_OVERLAP];
+}
+
 static int check_amounts(const struct options *options, struct error *error) {
   if (options->layers > 0 && options->weight_sets > options->layers)
     return error_set(error, -EINVAL,
                      "--weight-sets %" PRId64 ": more than --layers %" PRId64
                      "; accepted: at most as many as layers, or 0 for as many as fit",
                      options->weight_sets, options->layers);
-  if (strcmp(options->command, "sweep") != 0 && strcmp(options->command, "verify") != 0) return 0;
+  bool runs_prompts = strcmp(options->command, "sweep") == 0 ||
+                      strcmp(options->command, "verify") == 0;
+  if (!runs_prompts || !reloads(options)) return 0;
   for (int i = 0; i < options->tokens.n; i++) {
     if (options->page_tokens.values[0] < options->tokens.values[i]) continue;
     return error_set(error, -EINVAL,
@@ -26,8 +32,7 @@ static int check_amounts(const struct options *options, struct error *error) {
 }
 
 static int check_meaning(const struct options *options, struct error *error) {
-  bool reloads = options->policies[POLICY_SERIAL] || options->policies[POLICY_OVERLAP];
-  if (options->alpha.n > 0 && !reloads)
+  if (options->alpha.n > 0 && !reloads(options))
     return error_set(error, -EINVAL,
                      "--alpha: --policy recompute reloads nothing; accepted with: --policy serial "
                      "or overlap");

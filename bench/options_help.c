@@ -78,8 +78,8 @@ static void print_entry(const struct options_entry *entry, int command) {
 void options_print_help(const char *command) {
   int index = options_command_find(command);
   const struct command *about = command_find(command);
-  printf("refill %s: %s\n\nusage: refill %s [options]\n", command, about ? about->summary : "",
-         command);
+  printf("usage: refill %s [options]\n", command);
+  if (about) printf("\n%s\n", about->summary);
   for (int group = 0; group < N_GROUPS; group++) {
     bool headed = false;
     const struct options_entry *entry;
@@ -90,7 +90,7 @@ void options_print_help(const char *command) {
       print_entry(entry, index);
     }
   }
-  printf("\nNumbers take k, M, G (1000) and Ki, Mi, Gi (1024). Values follow as `--name value` or\n"
-         "`--name=value`.\n");
+  printf("\nNumbers take k, M, G (of 1000) or Ki, Mi, Gi (of 1024); times need their unit.\n"
+         "Values follow as --name VALUE or --name=VALUE.\n");
   if (about && about->examples) printf("\nExamples\n%s\n", about->examples);
 }

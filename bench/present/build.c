@@ -5,6 +5,7 @@
 #include "bench/present/build.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #if __has_include("version.h")
 #include "version.h"
@@ -12,29 +13,19 @@
 #ifndef REFILL_VERSION
 #define REFILL_VERSION "unknown"
 #endif
-#ifndef REFILL_COMMIT
-#define REFILL_COMMIT NULL
+#ifndef REFILL_COMPILER
+#define REFILL_COMPILER "unknown"
 #endif
 #ifndef REFILL_CFLAGS
-#define REFILL_CFLAGS NULL
-#endif
-
-#ifdef __clang__
-#define COMPILER "clang " __clang_version__
-#else
-#define COMPILER "gcc " __VERSION__
+#define REFILL_CFLAGS "unknown"
 #endif
 
 const char *build_version(void) {
   return REFILL_VERSION;
 }
 
-const char *build_commit(void) {
-  return REFILL_COMMIT;
-}
-
 const char *build_compiler(void) {
-  return COMPILER;
+  return REFILL_COMPILER;
 }
 
 const char *build_problem(void) {
@@ -42,21 +33,16 @@ const char *build_problem(void) {
   return "built with AddressSanitizer";
 #elif defined __SANITIZE_THREAD__
   return "built with ThreadSanitizer";
-#elif defined REFILL_SANITIZE
-  return "built with a sanitizer";
 #elif !defined __OPTIMIZE__
   return "built without optimisation";
 #else
-  return NULL;
+  /* The others define no macro. */
+  return strstr(REFILL_CFLAGS, "-fsanitize") ? "built with a sanitizer" : NULL;
 #endif
 }
 
-static json_t *text_or_null(const char *text) {
-  return text ? json_string(text) : json_null();
-}
-
 json_t *build_to_json(void) {
-  return json_pack("{s:o, s:o, s:o, s:o, s:o}", "version", text_or_null(build_version()), "commit",
-                   text_or_null(build_commit()), "compiler", text_or_null(build_compiler()),
-                   "flags", text_or_null(REFILL_CFLAGS), "problem", text_or_null(build_problem()));
+  json_t *problem = build_problem() ? json_string(build_problem()) : json_null();
+  return json_pack("{s:s, s:s, s:s, s:o}", "version", REFILL_VERSION, "compiler", REFILL_COMPILER,
+                   "flags", REFILL_CFLAGS, "problem", problem);
 }

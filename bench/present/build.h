@@ -7,19 +7,17 @@
 
 #include <jansson.h>
 
-/* "0.1.0", "unknown" where it was built without the Makefile. */
+/* "0.1.0+g1a2b3c4" (the commit, "-dirty" where the tree differed from it), "unknown" where it was
+ * built without the Makefile. */
 const char *build_version(void);
 
-/* The commit, marked where it was changed; NULL unknown. */
-const char *build_commit(void);
-
-/* "gcc 12.2.0" */
+/* As the compiler calls itself. */
 const char *build_compiler(void);
 
 /* NULL for a build fit to measure, else what is wrong: "built with AddressSanitizer". */
 const char *build_problem(void);
 
-/* {"version", "commit", "compiler", "flags", "problem"}; the caller owns it. */
+/* {"version", "compiler", "flags", "problem"}; the caller owns it. */
 json_t *build_to_json(void);
 
 #endif

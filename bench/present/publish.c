@@ -25,6 +25,35 @@ static const char *const kind_names[] = {
     [PUBLISH_CSV] = "a table of refill",
 };
 
+/* Length of the directory's part of a path, its slash included; 0: the working directory. */
+static int directory_length(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? (int)(slash - path) + 1 : 0;
+}
+
+static const char *advice(int code) {
+  switch (code) {
+  case ENOENT:
+    return "its directory does not exist; create it with mkdir -p";
+  case ENOTDIR:
+    return "a part of the path is not a directory";
+  case EACCES:
+  case EPERM:
+    return "no permission to write in its directory";
+  case EROFS:
+    return "its filesystem is read-only";
+  case ENOSPC:
+  case EDQUOT:
+    return "no space left; free some, or give a place elsewhere";
+  case ENAMETOOLONG:
+    return "the name is too long";
+  case EISDIR:
+    return "a directory; give a file's name in it";
+  default:
+    return strerror(code);
+  }
+}
+
 /* ---- what may be replaced ------------------------------------------------------- */
 
 static bool has_schema(const char *path, const char *prefix) {
@@ -78,7 +107,7 @@ static int check_existing(const char *option, const char *path, enum publish_kin
   struct stat status;
   if (stat(path, &status) != 0) {
     if (errno == ENOENT) return 0; /* nothing there; the directory is looked at next */
-    return error_set(error, -errno, "%s %s: %s", option, path, strerror(errno));
+    return error_set(error, -errno, "%s %s: %s", option, path, advice(errno));
   }
   if (S_ISDIR(status.st_mode))
     return error_set(error, -EISDIR, "%s %s: a directory; give a file's name in it", option, path);
@@ -97,35 +126,6 @@ static int check_existing(const char *option, const char *path, enum publish_kin
 }
 
 /* ---- the temporary file ------------------------------------------------------------ */
-
-/* Length of the directory's part of a path, its slash included; 0: the working directory. */
-static int directory_length(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? (int)(slash - path) + 1 : 0;
-}
-
-static const char *advice(int code) {
-  switch (code) {
-  case ENOENT:
-    return "its directory does not exist; create it with mkdir -p";
-  case ENOTDIR:
-    return "a part of the path is not a directory";
-  case EACCES:
-  case EPERM:
-    return "no permission to write in its directory";
-  case EROFS:
-    return "its filesystem is read-only";
-  case ENOSPC:
-  case EDQUOT:
-    return "no space left; free some, or give a place elsewhere";
-  case ENAMETOOLONG:
-    return "the name is too long";
-  case EISDIR:
-    return "a directory; give a file's name in it";
-  default:
-    return strerror(code);
-  }
-}
 
 /* Creates a file of a name not taken beside `path`; its descriptor or a negative errno. */
 static int create_hidden(const char *path, char hidden[PATH_MAX]) {

@@ -3,8 +3,9 @@
  *
  * Cells are handed over as values in base units (seconds, bytes, ratios), not as texts, because
  * one unit has to hold for a whole column: it is chosen when the table is printed, from all values
- * of the column. The second header row carries it. CSV (RFC 4180) keeps the base units, and its
- * header the names of result fields.
+ * of the column and of its neighbours of the same kind, which are there to be compared. The second
+ * header row carries it. CSV (RFC 4180) keeps the base units, and its header the names of result
+ * fields.
  *
  *   static const struct table_column columns[] = {
  *       {.title = "alpha", .name = "alpha", .kind = TABLE_REAL, .digits = 2},

@@ -1,9 +1,10 @@
 /*
- * Printing a table for people: one unit and one number of decimals for a whole column, so that
- * values can be compared by eye, length for length.
+ * Printing a table for people: one unit and one number of decimals for a whole column, and for
+ * neighbours of the same kind (a time, its bounds, its models), so that values can be compared by
+ * eye, length for length.
  *
- * The unit suits the geometric middle of the column's smallest and largest value; decimals give
- * that middle three significant digits and the smallest value two.
+ * The unit suits the geometric middle of the smallest and largest of these values; decimals give
+ * the smallest three significant digits, or two where the largest is far from it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #include "bench/present/table_internal.h"
 
 #define GAP 2 /* blanks between columns */
+#define FAR_APART 1000
 #define DECIMALS_MAX 6
 #define CELL_BYTES 64
 
@@ -40,16 +42,31 @@ static const struct unit byte_units[] = {{"B", 1},
 static const struct unit flops_units[] = {{"GFLOPS", 1e9}, {"TFLOPS", 1e12}};
 static const struct unit rate_units[] = {{"GB/s", 1e9}};
 
-/* Smallest and largest magnitude but zero of a column; false where there is none. */
-static bool extent(const struct table *table, int column, double *low, double *high) {
+/* Columns [first, end) are neighbours of one kind. */
+struct group {
+  int first, end;
+};
+
+static struct group group_of(const struct table *table, int column) {
+  struct group group = {.first = column, .end = column + 1};
+  enum table_kind kind = table->columns[column].kind;
+  while (group.first > 0 && table->columns[group.first - 1].kind == kind) group.first--;
+  while (group.end < table->n_columns && table->columns[group.end].kind == kind) group.end++;
+  return group;
+}
+
+/* Smallest and largest magnitude but zero of a group; false where there is none. */
+static bool extent(const struct table *table, struct group group, double *low, double *high) {
   *low = INFINITY;
   *high = 0;
   for (int row = 0; row < table->n_rows; row++) {
-    const struct table_cell *cell = table_cell_at(table, row, column);
-    double value = cell->holds == CELL_REAL ? fabs(cell->real) : 0;
-    if (value == 0) continue;
-    *low = fmin(*low, value);
-    *high = fmax(*high, value);
+    for (int column = group.first; column < group.end; column++) {
+      const struct table_cell *cell = table_cell_at(table, row, column);
+      double value = cell->holds == CELL_REAL ? fabs(cell->real) : 0;
+      if (value == 0) continue;
+      *low = fmin(*low, value);
+      *high = fmax(*high, value);
+    }
   }
   return *high > 0;
 }
@@ -61,12 +78,13 @@ static int decimals_for(double value, int digits) {
   return decimals < DECIMALS_MAX ? decimals : DECIMALS_MAX;
 }
 
-static bool all_whole(const struct table *table, int column, double divisor) {
+static bool all_whole(const struct table *table, struct group group, double divisor) {
   for (int row = 0; row < table->n_rows; row++) {
-    const struct table_cell *cell = table_cell_at(table, row, column);
-    if (cell->holds != CELL_REAL) continue;
-    double value = cell->real / divisor;
-    if (value != floor(value)) return false;
+    for (int column = group.first; column < group.end; column++) {
+      const struct table_cell *cell = table_cell_at(table, row, column);
+      double value = cell->holds == CELL_REAL ? cell->real / divisor : 0;
+      if (value != floor(value)) return false;
+    }
   }
   return true;
 }
@@ -75,7 +93,8 @@ static bool all_whole(const struct table *table, int column, double divisor) {
 static void choose(const struct table *table, int column, const struct unit *units, int n,
                    struct style *style) {
   double low, high;
-  bool any = extent(table, column, &low, &high);
+  struct group group = group_of(table, column);
+  bool any = extent(table, group, &low, &high);
   double middle = any ? sqrt(low) * sqrt(high) : units[0].size;
   int chosen = 0;
   while (chosen + 1 < n && middle >= 0.9995 * units[chosen + 1].size) chosen++;
@@ -83,10 +102,8 @@ static void choose(const struct table *table, int column, const struct unit *uni
   style->divisor = units[chosen].size;
   style->decimals = 0;
   bool bytes = table->columns[column].kind == TABLE_BYTES;
-  if (!any || (bytes && all_whole(table, column, style->divisor))) return;
-  int of_middle = decimals_for(middle / style->divisor, 3);
-  int of_low = decimals_for(low / style->divisor, 2);
-  style->decimals = of_middle > of_low ? of_middle : of_low;
+  if (!any || (bytes && all_whole(table, group, style->divisor))) return;
+  style->decimals = decimals_for(low / style->divisor, high > FAR_APART * low ? 2 : 3);
 }
 
 #define CHOOSE(units) choose(table, column, units, (int)(sizeof(units) / sizeof(units)[0]), style)

@@ -1,0 +1,221 @@
+/*
+ * What the parser takes. Every option of the table is set once, and the configuration in the
+ * result must show it: the test fails for an option without a sample here.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/options_table.h"
+#include "bench_test.h"
+
+/* A value unlike the default, and what the configuration then holds ("" for options that are not
+ * in it). */
+static const struct {
+  const char *name, *value, *json;
+} samples[] = {
+    {"device", "playback:zero", "\"playback:zero\""},
+    {"model", "llama-3-8b", "\"llama-3-8b\""},
+    {"layers", "3", "3"},
+    {"tokens", "1k,2Ki,300", "[1000, 2048, 300]"},
+    {"dtype", "bf16", "\"bf16\""},
+    {"kv-dtype", "fp8", "\"fp8\""},
+    {"chunk-tokens", "512", "512"},
+    {"weight-sets", "2", "2"},
+    {"seed", "9007199254740991", "9007199254740991"},
+    {"target", "/a,/b", "[\"/a,/b\"]"},
+    {"engine", "null:read=2GB/s,write=1GB/s", "\"null:read=2GB/s,write=1GB/s\""},
+    {"page-tokens", "16", "[16]"},
+    {"queue-depth", "128", "[128]"},
+    {"io-size", "128Ki", "131072"},
+    {"window", "7", "7"},
+    {"write-window", "5", "5"},
+    {"store", "off", "false"},
+    {"sync", "on", "true"},
+    {"io-timeout", "400ms", "0.40000000000000002"},
+    {"bind", "1", "\"1\""},
+    {"alpha", "0,0.25,0.5", "[0.0, 0.25, 0.5]"},
+    {"policy", "serial,recompute", "[\"recompute\", \"serial\"]"},
+    {"repeat", "9", "9"},
+    {"time", "2s", "2.0"},
+    {"budget", "3min", "180.0"},
+    {"all", NULL, "true"},
+    {"output", "a.json", ""},
+    {"csv", "a.csv", ""},
+    {"trace", "a.trace", ""},
+    {"profile", "a.profile", ""},
+    {"json", NULL, ""},
+    {"help", NULL, ""},
+};
+
+enum { N_SAMPLES = sizeof samples / sizeof samples[0] };
+
+static int sample_of(const char *name) {
+  for (int i = 0; i < N_SAMPLES; i++) {
+    if (strcmp(samples[i].name, name) == 0) return i;
+  }
+  return -1;
+}
+
+/* A command that takes the option. */
+static const char *taker(const struct options_entry *entry) {
+  for (int i = 0; i < OPTIONS_COMMANDS; i++) {
+    if (entry->commands & (1U << i)) return options_command_name(i);
+  }
+  return NULL;
+}
+
+static char *config_value(const struct options *options, const char *key) {
+  json_t *config = options_to_json(options);
+  json_t *value = json_object_get(config, key);
+  char *text = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+  json_decref(config);
+  return text;
+}
+
+static void check_sample(const struct options_entry *entry, const char *format) {
+  int i = sample_of(entry->name);
+  cr_assert_geq(i, 0, "--%s has no sample here", entry->name);
+  char text[256];
+  if (samples[i].value)
+    snprintf(text, sizeof text, format, taker(entry), entry->name, samples[i].value);
+  else
+    snprintf(text, sizeof text, "%s --%s", taker(entry), entry->name);
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, text, &options, &error), 0, "%s: %s", text, error.message);
+  if (!entry->key) return;
+  cr_assert(options_given(&options, entry->name));
+  char *json = config_value(&options, entry->key);
+  cr_assert_str_eq(json, samples[i].json, "%s", text);
+  free(json);
+}
+
+Test(options, every_option_reaches_its_field) {
+  const struct options_entry *entry;
+  for (int i = 0; (entry = options_entry_at(i)); i++) {
+    check_sample(entry, "%s --%s %s");
+    check_sample(entry, "%s --%s=%s");
+  }
+}
+
+Test(options, samples_name_only_options_that_exist) {
+  for (int i = 0; i < N_SAMPLES; i++)
+    cr_assert(options_entry_find(samples[i].name, strlen(samples[i].name)), "%s", samples[i].name);
+}
+
+Test(options, defaults_are_those_of_the_design) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, "sweep", &options, &error), 0);
+  cr_assert_str_eq(options.device, "auto");
+  cr_assert_str_eq(options.model, "");
+  cr_assert_str_eq(options.engine, "uring");
+  cr_assert_str_eq(options.bind, "auto");
+  cr_assert_eq(options.tokens.n, 1);
+  cr_assert_eq(options.tokens.values[0], 4096);
+  cr_assert_eq(options.page_tokens.values[0], 64);
+  cr_assert_eq(options.queue_depth.values[0], 32);
+  cr_assert_eq(options.io_bytes, 1048576);
+  cr_assert_eq(options.window, 4);
+  cr_assert_eq(options.write_window, 2);
+  cr_assert(options.store && !options.sync);
+  cr_assert_eq(options.seed, 1);
+  cr_assert_eq(options.io_timeout_s, 30.0);
+  cr_assert(options.policies[POLICY_OVERLAP]);
+  cr_assert(!options.policies[POLICY_SERIAL] && !options.policies[POLICY_RECOMPUTE]);
+  cr_assert_eq(options.repeat, 0);
+  cr_assert_eq(options.alpha.n, 0);
+  cr_assert_eq(options.n_targets, 0);
+  cr_assert_eq(options.given, 0);
+}
+
+Test(options, bounds_themselves_are_accepted) {
+  const char *const good[] = {
+      "sweep --tokens 2 --page-tokens 1 --alpha 0 --policy serial",
+      "sweep --tokens 1 --policy recompute",
+      "sweep --tokens 16777216",
+      "sweep --window 1024",
+      "sweep --io-size 4KiB",
+      "sweep --io-size 1GiB",
+      "sweep --io-timeout 10ms",
+      "sweep --io-timeout 1h",
+      "sweep --seed 0",
+      "sweep --repeat 1024",
+      "sweep --budget 0s",
+      "sweep --bind none",
+      "sweep --bind 0",
+      "sweep --alpha 0.999999",
+      "sweep --queue-depth 4096",
+  };
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    struct line line;
+    struct options options;
+    struct error error = {0};
+    cr_assert_eq(line_parse(&line, good[i], &options, &error), 0, "%s: %s", good[i], error.message);
+  }
+}
+
+Test(options, letters_stand_for_names) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, "sweep -o a.json", &options, &error), 0);
+  cr_assert_str_eq(options.output, "a.json");
+  cr_assert(options_given(&options, "output"));
+  cr_assert_eq(line_parse(&line, "sweep -o=b.json", &options, &error), 0);
+  cr_assert_str_eq(options.output, "b.json");
+}
+
+Test(options, help_is_given_whatever_else_is_wrong) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, "sweep --window 0 --nonsense -h", &options, &error), 0);
+  cr_assert(options.help);
+}
+
+Test(options, targets_repeat) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  const char *text = "sweep --target /mnt/a --target /mnt/b,/mnt/c";
+  cr_assert_eq(line_parse(&line, text, &options, &error), 0, "%s", error.message);
+  cr_assert_eq(options.n_targets, 2);
+  cr_assert_str_eq(options.targets[0], "/mnt/a");
+  cr_assert_str_eq(options.targets[1], "/mnt/b,/mnt/c");
+}
+
+Test(options, the_command_line_is_kept_as_typed) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, "verify --seed 7", &options, &error), 0);
+  cr_assert_str_eq(options.command, "verify");
+  cr_assert_eq(options.argc, 3);
+  cr_assert_str_eq(options.argv[2], "7");
+}
+
+Test(options, a_path_that_is_not_text_is_shown_in_json) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, "sweep --target /mnt/\xff", &options, &error), 0);
+  char *json = config_value(&options, "targets");
+  cr_assert_str_eq(json, "[\"/mnt/?\"]");
+  free(json);
+}
+
+Test(options, the_configuration_holds_what_the_command_takes) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  cr_assert_eq(line_parse(&line, "doctor", &options, &error), 0);
+  json_t *config = options_to_json(&options);
+  cr_assert(json_object_get(config, "device"));
+  cr_assert_null(json_object_get(config, "alpha"));
+  json_decref(config);
+}
