@@ -32,12 +32,12 @@ if [ -z "$nm" ] || ! "$clang" --target=wasm32-wasi -c -o "$work/probe.o" "$work/
 fi
 
 # libm, string.h, and what the linker itself provides.
-allowed='^(__stack_pointer|__linear_memory|__indirect_function_table'
-allowed="$allowed"'|(acos|asin|atan|atan2|cbrt|ceil|copysign|cos|cosh|erf|erfc|exp|exp2|expm1'
-allowed="$allowed"'|fabs|fdim|floor|fma|fmax|fmin|fmod|frexp|hypot|ldexp|lgamma|log|log10|log1p|log2'
-allowed="$allowed"'|logb|modf|nearbyint|pow|remainder|rint|round|scalbn|sin|sinh|sqrt|tan|tanh'
-allowed="$allowed"'|tgamma|trunc)f?'
-allowed="$allowed"'|mem(chr|cmp|cpy|move|set)|str(n?cmp|n?cpy|len|nlen|chr|rchr|spn|cspn|str|n?cat))$'
+libm='acos|asin|atan|atan2|cbrt|ceil|copysign|cos|cosh|erf|erfc|exp|exp2|expm1|fabs|fdim|floor'
+libm="$libm|fma|fmax|fmin|fmod|frexp|hypot|ldexp|lgamma|log|log10|log1p|log2|logb|modf|nearbyint"
+libm="$libm|pow|remainder|rint|round|scalbn|sin|sinh|sqrt|tan|tanh|tgamma|trunc"
+strings='memchr|memcmp|memcpy|memmove|memset|strchr|strcmp|strlen|strncmp|strnlen|strstr'
+linker='__stack_pointer|__linear_memory|__indirect_function_table'
+allowed="^($linker|($libm)f?|$strings)\$"
 
 # Symbols that OBJECTS need and neither they nor the allowed libraries have.
 impure() { # OBJECT...
