@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,6 +111,13 @@ void *io_test_read_file(const char *path, size_t *bytes) {
   }
   close(fd);
   return data;
+}
+
+void io_test_device_numbers(const char *path, unsigned numbers[2]) {
+  struct stat status;
+  cr_assert_eq(stat(path, &status), 0, "%s: %s", path, strerror(errno));
+  numbers[0] = major(status.st_dev);
+  numbers[1] = minor(status.st_dev);
 }
 
 void *io_test_memory(size_t bytes) {

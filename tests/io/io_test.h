@@ -44,6 +44,9 @@ void io_test_write_file(const char *path, const void *data, size_t bytes);
 /* Reads a whole file; the caller frees. */
 void *io_test_read_file(const char *path, size_t *bytes);
 
+/* Major and minor number of the device that a path's filesystem is on. */
+void io_test_device_numbers(const char *path, unsigned numbers[2]);
+
 /* Page-aligned memory, zeroed; free() it. */
 void *io_test_memory(size_t bytes);
 
