@@ -122,7 +122,7 @@ static int leave_trace(struct sweeping *all, struct error *error) {
   if (!failed)
     failed = publish_begin(&publish, "--trace", all->options->trace, PUBLISH_TRACE, error);
   if (failed) return failed;
-  char title[160];
+  char title[256];
   snprintf(title, sizeof title, "%s on %s: alpha %.4g of %lld tokens", all->rig.shape.name,
            all->rig.device_name, point.alpha, (long long)point.n_tokens);
   trace_write(publish.stream, &sweep->group.run, title);

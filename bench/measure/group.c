@@ -10,6 +10,8 @@
 
 #include "bench/measure/verification.h"
 
+#define SLOWDOWN_SHARE_MIN 0.1 /* less of a stage beside others says nothing about a slowdown */
+
 int group_init(struct group *group, struct rig *rig, struct error *error) {
   size_t layers = (size_t)rig->layers;
   *group = (struct group){.rig = rig};
@@ -126,46 +128,44 @@ static double intersection_s(struct pipeline_span a, struct pipeline_span b) {
 /* Which spans count as "another stage". */
 enum beside { BESIDE_READ = 1, BESIDE_COMPUTE = 2, BESIDE_WRITE = 4 };
 
-/* True when at least half of `span` lay beside one of the given stages' work. */
-static bool lies_beside(const struct pipeline_run *run, struct pipeline_span span,
-                        unsigned stages) {
-  double beside_s[3] = {0};
+/* Seconds of `span` that lay beside the given stages' work: of the stage that covers most of it. */
+static double beside_s(const struct pipeline_run *run, struct pipeline_span span, unsigned stages) {
+  double read_s = 0;
+  double compute_s = 0;
+  double write_s = 0;
   for (int layer = 0; layer < run->n_layers; layer++) {
     const struct pipeline_layer *other = &run->layers[layer];
-    if (stages & BESIDE_READ) beside_s[0] += intersection_s(span, other->read);
-    if (stages & BESIDE_COMPUTE) beside_s[1] += intersection_s(span, other->compute);
-    if (stages & BESIDE_WRITE) beside_s[2] += intersection_s(span, other->write);
+    if (stages & BESIDE_READ) read_s += intersection_s(span, other->read);
+    if (stages & BESIDE_COMPUTE) compute_s += intersection_s(span, other->compute);
+    if (stages & BESIDE_WRITE) write_s += intersection_s(span, other->write);
   }
-  double most_s = fmax(beside_s[0], fmax(beside_s[1], beside_s[2]));
-  return most_s >= 0.5 * (span.end_s - span.start_s);
+  return fmax(read_s, fmax(compute_s, write_s));
 }
 
-static double ratio_or_one(double overlapped_s, double alone_s) {
-  return alone_s > 0 && overlapped_s > 0 ? overlapped_s / alone_s : 1;
+/* A stage took `total_s`, of which `beside` beside others, for work that takes `alone_s` alone.
+ * What it did while alone went at full speed, so the rest was done in `beside` seconds: that is the
+ * slowdown. */
+static double slowdown_of(double total_s, double beside, double alone_s) {
+  if (alone_s <= 0 || beside < SLOWDOWN_SHARE_MIN * total_s) return 1;
+  double work_beside_s = alone_s - (total_s - beside);
+  return work_beside_s > 0.1 * alone_s ? beside / work_beside_s : total_s / alone_s;
 }
 
 struct ttft_slowdown group_slowdown(const struct pipeline_run *run, const struct ttft_layer *alone,
                                     const struct ttft_layer *overlapped) {
-  struct ttft_layer with = {0};
-  struct ttft_layer without = {0};
+  struct ttft_layer beside = {0};
   for (int layer = 0; layer < run->n_layers; layer++) {
     const struct pipeline_layer *spans = &run->layers[layer];
-    if (lies_beside(run, spans->compute, BESIDE_READ | BESIDE_WRITE)) {
-      with.compute_s += overlapped[layer].compute_s;
-      without.compute_s += alone[layer].compute_s;
-    }
-    if (lies_beside(run, spans->read, BESIDE_COMPUTE | BESIDE_WRITE)) {
-      with.read_s += overlapped[layer].read_s;
-      without.read_s += alone[layer].read_s;
-    }
-    if (lies_beside(run, spans->write, BESIDE_COMPUTE | BESIDE_READ)) {
-      with.write_s += overlapped[layer].write_s;
-      without.write_s += alone[layer].write_s;
-    }
+    beside.compute_s += beside_s(run, spans->compute, BESIDE_READ | BESIDE_WRITE);
+    beside.read_s += beside_s(run, spans->read, BESIDE_COMPUTE | BESIDE_WRITE);
+    beside.write_s += beside_s(run, spans->write, BESIDE_COMPUTE | BESIDE_READ);
   }
-  return (struct ttft_slowdown){.compute = ratio_or_one(with.compute_s, without.compute_s),
-                                .read = ratio_or_one(with.read_s, without.read_s),
-                                .write = ratio_or_one(with.write_s, without.write_s)};
+  struct ttft_layer own = pipeline_totals(overlapped, run->n_layers);
+  struct ttft_layer apart = pipeline_totals(alone, run->n_layers);
+  return (struct ttft_slowdown){
+      .compute = slowdown_of(own.compute_s, beside.compute_s, apart.compute_s),
+      .read = slowdown_of(own.read_s, beside.read_s, apart.read_s),
+      .write = slowdown_of(own.write_s, beside.write_s, apart.write_s)};
 }
 
 /* ---- models against what was observed ---- */

@@ -36,8 +36,9 @@ int group_measure(struct group *group, struct point *point, int index, bool veri
 /* One leg or several together, verified where it reads; spans are left in group->run. */
 int group_leg(struct group *group, struct point *point, unsigned legs, struct error *error);
 
-/* Slowdowns between a run's intervals and those of the legs alone: the ratio of durations over
- * those layers whose work lay at least half beside another stage's; 1 where there are none. */
+/* The slowdowns that explain a run's intervals by those of the legs alone: each stage goes at full
+ * speed while no other works, and at 1/slowdown beside others; 1 where too little lay beside others
+ * to tell. */
 struct ttft_slowdown group_slowdown(const struct pipeline_run *run, const struct ttft_layer *alone,
                                     const struct ttft_layer *overlapped);
 

@@ -18,11 +18,11 @@ static int stage_open_engine(struct stage *stage) {
     buffers[i] = (struct io_buffer){.address = config->device->regions[i].address,
                                     .bytes = config->device->regions[i].bytes,
                                     .kind = IO_BUFFER_HOST};
-  int fd = stage->file ? kv_file_fd(stage->file) : -1;
+  int fd = stage->file ? kv_file_fd(stage->file) : -1; /* a null engine never looks */
   struct io_engine_config engine = {
       .queue_depth = config->queue_depth,
       .fds = &fd,
-      .n_files = stage->file ? 1 : 0,
+      .n_files = 1,
       .buffers = buffers,
       .n_buffers = config->device->n_regions,
       .placement = config->placement,

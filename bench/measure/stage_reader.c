@@ -21,12 +21,17 @@ static bool ticket_complete(struct pipeline *pipeline, device_ticket ticket) {
   return device->ops->wait(device, ticket, 0, NULL, NULL) != -EAGAIN;
 }
 
-/* A staged slot is free when its copy is complete, one in place when its layer is computed. */
+/* What frees a layer's buffer: the end of its copy where KV is staged, of its compute where it
+ * lands in place; its landing where nothing is computed (compute of no length). */
+static bool freed_by_landing(const struct pipeline *pipeline) {
+  return pipeline->config.device->info.staged || !(pipeline->request->legs & LEG_COMPUTE);
+}
+
 static bool reader_may_start(void *context, int layer) {
   struct pipeline *pipeline = pipeline_of(context);
   int blocker = layer - pipeline->config.window;
   if (blocker < 0 || unbounded(pipeline)) return true;
-  if (pipeline->config.device->info.staged)
+  if (freed_by_landing(pipeline))
     return gates_reached(&pipeline->gates, GATE_LANDED, blocker + 1) &&
            ticket_complete(pipeline, pipeline->landed[blocker]);
   return gates_reached(&pipeline->gates, GATE_COMPUTED, blocker + 1) &&
@@ -36,12 +41,12 @@ static bool reader_may_start(void *context, int layer) {
 static int reader_wait_start(void *context, int layer) {
   struct pipeline *pipeline = pipeline_of(context);
   struct device *device = pipeline->config.device;
-  bool staged = device->info.staged;
+  bool landing = freed_by_landing(pipeline);
   int blocker = layer - pipeline->config.window;
   if (blocker < 0 || unbounded(pipeline)) return 0;
-  int failed = gates_wait(&pipeline->gates, staged ? GATE_LANDED : GATE_COMPUTED, blocker + 1);
+  int failed = gates_wait(&pipeline->gates, landing ? GATE_LANDED : GATE_COMPUTED, blocker + 1);
   if (failed) return failed;
-  device_ticket ticket = staged ? pipeline->landed[blocker] : pipeline->computed[blocker];
+  device_ticket ticket = landing ? pipeline->landed[blocker] : pipeline->computed[blocker];
   return device->ops->wait(device, ticket, pipeline->config.io_timeout_s, NULL, NULL);
 }
 

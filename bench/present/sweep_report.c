@@ -34,14 +34,13 @@ static const struct table_column ttft_columns[] = {
     {.title = "alpha", .name = "alpha", .kind = TABLE_REAL, .digits = 4},
     {.title = "n_new", .name = "n_new", .kind = TABLE_COUNT},
     {.title = "TTFT", .name = "first_token_s", .kind = TABLE_SECONDS},
-    {.title = "low", .name = "first_token_ci_low_s", .kind = TABLE_SECONDS},
-    {.title = "high", .name = "first_token_ci_high_s", .kind = TABLE_SECONDS},
+    {.title = "+-", .name = "first_token_half_width", .kind = TABLE_PERCENT, .digits = 1},
     {.title = "ideal", .name = "model_ideal_s", .kind = TABLE_SECONDS},
+    {.title = "error", .name = "error_ideal", .kind = TABLE_CHANGE, .digits = 1},
     {.title = "pipelined", .name = "model_pipelined_s", .kind = TABLE_SECONDS},
+    {.title = "error", .name = "error_pipelined", .kind = TABLE_CHANGE, .digits = 1},
     {.title = "contended", .name = "model_contended_s", .kind = TABLE_SECONDS},
-    {.title = "err id", .name = "error_ideal", .kind = TABLE_CHANGE, .digits = 1},
-    {.title = "err pi", .name = "error_pipelined", .kind = TABLE_CHANGE, .digits = 1},
-    {.title = "err co", .name = "error_contended", .kind = TABLE_CHANGE, .digits = 1},
+    {.title = "error", .name = "error_contended", .kind = TABLE_CHANGE, .digits = 1},
     {.title = "regime", .name = "regime", .kind = TABLE_TEXT},
     {.title = "speedup", .name = "speedup", .unit = "x", .kind = TABLE_REAL, .digits = 2},
     {.title = "overlap", .name = "overlap_efficiency", .kind = TABLE_PERCENT, .digits = 0},
@@ -52,16 +51,15 @@ static const struct table_column ttft_columns[] = {
 static void ttft_row(struct table *table, const struct sweep *sweep, const struct point *point) {
   struct interval interval = metric_interval(point, METRIC_FIRST_TOKEN);
   bool models = point->policy != POLICY_RECOMPUTE;
-  const enum metric shown[] = {METRIC_IDEAL,       METRIC_PIPELINED,       METRIC_CONTENDED,
-                               METRIC_ERROR_IDEAL, METRIC_ERROR_PIPELINED, METRIC_ERROR_CONTENDED};
+  const enum metric shown[] = {METRIC_IDEAL,           METRIC_ERROR_IDEAL, METRIC_PIPELINED,
+                               METRIC_ERROR_PIPELINED, METRIC_CONTENDED,   METRIC_ERROR_CONTENDED};
   table_row(table);
   table_count(table, point->n_tokens);
   table_text(table, policy_name(point->policy));
   table_real(table, point->alpha);
   table_count(table, point->n_new);
   table_real(table, interval.median);
-  table_real(table, interval.ci_low);
-  table_real(table, interval.ci_high);
+  table_real(table, interval_relative_half_width(interval));
   for (int i = 0; i < 6; i++) table_real(table, models ? point_median(point, shown[i]) : NAN);
   table_text(table, ttft_regime_name(point_regime(point)));
   table_real(table, speedup(sweep, point));
