@@ -1,10 +1,9 @@
 /*
  * The program: find the command, read its options, run it, say what went wrong.
  *
- * Two things must happen before anything else. Standard output is a result, so that failing to
- * write it (a full disk, a closed pipe) has to fail the program: SIGPIPE is ignored, and stdout is
- * flushed and checked at the end. And libgomp's waiting threads must sleep: see
- * main_set_wait_policy().
+ * Standard output is a result, so that failing to write it (a full disk, a closed pipe) has to
+ * fail the program: SIGPIPE is ignored, and stdout is flushed and checked at the end. And
+ * libgomp's waiting threads must sleep while a command runs: see main_set_wait_policy().
  */
 #include <errno.h>
 #include <signal.h>
@@ -88,12 +87,12 @@ static void complain(const struct error *error) {
 }
 
 static int unknown_command(const char *name) {
-  const char *names[COMMANDS_MAX + 1] = {NULL};
+  const char *names[COMMANDS_MAX + 3] = {"--help", "--version"};
   char list[256] = "", shown[OPTIONS_SHOWN_BYTES];
   const struct command *command;
   for (int i = 0; i < COMMANDS_MAX && (command = command_at(i)); i++) {
     size_t used = strlen(list);
-    names[i] = command->name;
+    names[i + 2] = command->name;
     snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", command->name);
   }
   const char *nearest = options_nearest(name, names);
@@ -105,6 +104,7 @@ static int unknown_command(const char *name) {
 
 /* ---- running -------------------------------------------------------------------------- */
 
+/* argv is the command's: argv[-1] is the program, for a restart. */
 static int run(const struct command *command, int argc, char **argv) {
   struct options options;
   struct error error = {0};
@@ -116,6 +116,7 @@ static int run(const struct command *command, int argc, char **argv) {
     options_print_help(command->name);
     return EXIT_GOOD;
   }
+  main_set_wait_policy(argv - 1);
   int exit_code = command->run(&options, &error);
   complain(&error);
   return exit_code;
@@ -155,7 +156,6 @@ static int close_stdout(int exit_code) {
 }
 
 int main(int argc, char **argv) {
-  main_set_wait_policy(argv);
   catch_signals();
   return close_stdout(dispatch(argc, argv));
 }
