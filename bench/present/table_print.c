@@ -95,7 +95,7 @@ static void choose(const struct table *table, int column, const struct unit *uni
   double low, high;
   struct group group = group_of(table, column);
   bool any = extent(table, group, &low, &high);
-  double middle = any ? sqrt(low) * sqrt(high) : units[0].size;
+  double middle = any ? sqrt(low) * sqrt(high) : 1; /* without values, the base unit */
   int chosen = 0;
   while (chosen + 1 < n && middle >= 0.9995 * units[chosen + 1].size) chosen++;
   style->unit = units[chosen].name;

@@ -121,7 +121,7 @@ Test(table, missing_cells) {
   table_real(table, INFINITY);
   table_missing(table);
   table_text(table, "");
-  expect(table, " a       b  c\nns  tokens\n -       -  -\n -       -  -\n");
+  expect(table, "a       b  c\ns  tokens\n-       -  -\n-       -  -\n");
 }
 
 Test(table, without_rows_or_units_the_header_alone) {

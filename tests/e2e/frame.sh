@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The program around its commands: help, version, exit codes, a standard output that fails, and
+# Ctrl-C. No device, drive or network is needed: compute is played back and the drive emulated.
+#
+# Usage: frame.sh [REFILL]   (default: build/refill)
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+refill=$(realpath "${1:-${REFILL:-$root/build/refill}}") || exit 1
+[ -x "$refill" ] || { echo "frame: $refill is not built; run make" >&2; exit 1; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+# A sweep that needs nothing of the box and takes a second.
+quick=(--device playback:zero --engine null --tokens 256 --alpha 0.5 --repeat 2 --budget 2s)
+
+fail() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# expect CODE DESCRIPTION COMMAND...
+expect() {
+  local code=$1 what=$2
+  shift 2
+  timeout 60 "$@" >out 2>err </dev/null
+  local got=$?
+  [ "$got" = "$code" ] || fail "$what: exit $got, not $code: $(cat err)"
+}
+
+# ---- what it says of itself
+expect 0 "--version" "$refill" --version
+grep -q '^refill [0-9]' out || fail "--version: $(cat out)"
+expect 0 "--help" "$refill" --help
+grep -q '^  sweep ' out || fail "--help names no sweep"
+[ -s err ] && fail "--help prints to stderr"
+expect 0 "sweep --help" "$refill" sweep --help
+cp out by_option
+expect 0 "help sweep" "$refill" help sweep
+cmp -s out by_option || fail "help sweep is not sweep --help"
+expect 2 "no command" "$refill"
+[ "$(wc -l <err)" = 1 ] || fail "no command: $(cat err)"
+
+# ---- a result, and how compute threads wait
+expect 0 "a sweep" "$refill" sweep "${quick[@]}" -o result.json
+grep -q '"OMP_WAIT_POLICY": "passive"' result.json || fail "libgomp's threads spin"
+[ -s out ] || fail "a sweep prints no table"
+expect 0 "a sweep that keeps the user's policy" env OMP_WAIT_POLICY=active \
+  "$refill" sweep "${quick[@]}" -o result.json
+grep -q '"OMP_WAIT_POLICY": "active"' result.json || fail "the user's OMP_WAIT_POLICY is lost"
+expect 0 "--json" "$refill" sweep "${quick[@]}" --json
+grep -q '"schema": "refill/1"' out || fail "--json prints no result"
+
+# ---- files that cannot be
+echo "my thesis" >thesis
+expect 2 "-o over a file that is not ours" "$refill" sweep "${quick[@]}" -o thesis
+[ "$(cat thesis)" = "my thesis" ] || fail "-o replaced a file that is not ours"
+expect 2 "-o in a missing directory" "$refill" sweep "${quick[@]}" -o missing/result.json
+[ -s out ] && fail "-o in a missing directory was found after measuring"
+
+# ---- standard output that fails
+timeout 60 "$refill" sweep "${quick[@]}" >/dev/full 2>err
+[ $? = 1 ] || fail "a full disk under standard output is not an error"
+grep -q 'standard output cannot be written' err || fail "a full disk: $(cat err)"
+timeout 60 "$refill" sweep --help >/dev/full 2>err
+[ $? = 1 ] || fail "a full disk under --help is not an error"
+{
+  sleep 0.2
+  timeout 60 "$refill" sweep "${quick[@]}" 2>err
+  echo $? >code
+} | true
+[ "$(cat code)" = 1 ] || fail "a closed pipe: exit $(cat code), not 1: $(cat err)"
+
+# ---- Ctrl-C
+# wait_for PATTERN: until the run in the background has told so, at most 20 s.
+wait_for() {
+  for _ in $(seq 200); do
+    grep -q "$1" err && return
+    sleep 0.1
+  done
+  fail "the run in the background never told '$1': $(cat err)"
+}
+
+: >err
+"$refill" sweep --device playback:zero --engine null --tokens 256 --repeat 1024 \
+  -o partial.json >out 2>err &
+running=$!
+wait_for '^refill: sweep'
+kill -INT "$running"
+wait "$running"
+code=$?
+[ "$code" = 0 ] || [ "$code" = 1 ] || fail "one Ctrl-C: exit $code"
+grep -q '"interrupted": true' partial.json || fail "one Ctrl-C leaves no partial result"
+grep -q 'warning: interrupted' err || fail "one Ctrl-C: $(cat err)"
+
+# Reads that would take hours: the first Ctrl-C asks, the second ends.
+: >err
+"$refill" sweep --device playback:zero --engine null:read=1k/s --io-timeout 1h --tokens 1024 \
+  --alpha 0.9 --repeat 2 >out 2>err &
+running=$!
+wait_for '^refill: '
+sleep 0.5
+kill -INT "$running"
+sleep 0.5
+kill -INT "$running" 2>/dev/null
+wait "$running"
+code=$?
+[ "$code" = 130 ] || [ "$code" = 1 ] || fail "two Ctrl-C: exit $code"
+
+shopt -s nullglob
+left=(.refill*)
+[ "${#left[@]}" = 0 ] || fail "temporary files are left: ${left[*]}"
+echo "frame: $failures failures"
+[ "$failures" = 0 ]
