@@ -18,12 +18,12 @@ pkg-config c:pkg-config
 liburing-dev h:liburing.h
 libhwloc-dev h:hwloc.h
 libdnnl-dev h:oneapi/dnnl/dnnl.h
-libjansson-dev h:jansson.h"
+libjansson-dev h:jansson.h
+gnuplot-nox c:gnuplot"
 
 TEST="$DEMO
 libcriterion-dev h:criterion/criterion.h
 fio c:fio
-gnuplot-nox c:gnuplot
 clang-format c:clang-format
 python3 c:python3"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bench/box/host.h"
+#include "bench/present/host_warn.h"
 #include "bench/commands/table.h"
 #include "bench/measure/compute_grid.h"
 #include "bench/measure/storage_grid.h"
@@ -140,7 +140,7 @@ static int64_t wrong_pages(const struct storage_grid *grid) {
 static int report(struct calibrating *all, struct error *error) {
   const struct calibration *calibration = &all->calibration;
   char answer[CALIBRATION_ANSWER_BYTES];
-  json_t *result = result_new(&all->options, host_to_json_here());
+  json_t *result = result_new(&all->options, host_report(0, &all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
   calibration_to_json(calibration, result);
   json_object_set_new(result, "answer", json_string(calibration_answer(calibration, answer)));

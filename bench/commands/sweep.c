@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bench/box/host.h"
+#include "bench/present/host_warn.h"
 #include "bench/commands/table.h"
 #include "bench/measure/break_even.h"
 #include "bench/measure/sweep_plan.h"
@@ -138,7 +138,7 @@ static int64_t wrong_pages(const struct sweeping *all) {
 /* Tables, sentence and files. What was complete before an interruption is left all the same. */
 static int report(struct sweeping *all, struct error *error) {
   char answer[ANSWER_BYTES];
-  json_t *result = result_new(all->options, host_to_json_here());
+  json_t *result = result_new(all->options, host_report(0, &all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
   sweep_to_json(&all->sweep, &all->break_even, result);
   sweep_answer(&all->sweep, &all->break_even, answer);

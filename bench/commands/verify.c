@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/box/host.h"
+#include "bench/present/host_warn.h"
 #include "bench/commands/table.h"
 #include "bench/measure/equality.h"
 #include "bench/present/leave.h"
@@ -148,7 +148,7 @@ static int report(struct verifying *all, struct error *error) {
     add_check(table, checks, &all->checks[i]);
     failures += !all->checks[i].pass;
   }
-  json_t *result = result_new(all->options, host_to_json_here());
+  json_t *result = result_new(all->options, host_report(0, &all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
   json_object_set_new(result, "checks", checks);
   json_object_set_new(result, "pass", json_boolean(failures == 0 && all->n_checks > 0));

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The main job on this box, unattended: is it fit, then two sweeps of observed TTFT beside the
+# models. Called by `make demo`, which has installed and built what it needs.
+#
+#   [REFILL=build/refill] [TARGET=build/demo-data] [OUTPUT=build/demo] scripts/demo.sh
+#
+# With a GPU that this build can drive, Llama-3-70B runs on it. Without one, a small model
+# (mha-125m) is computed by the processor, and Llama-3-70B is played back at a published H100's pace, its
+# KV really written to and read from this disk. Prompts get shorter where the disk is small.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+refill=${REFILL:-build/refill}
+target=${TARGET:-build/demo-data}
+output=${OUTPUT:-build/demo}
+mkdir -p "$target" "$output"
+trap 'rm -f "$target"/refill-*.kv; rmdir "$target" 2>/dev/null || true' EXIT
+
+say() { printf '\n=== %s\n' "$*"; }
+
+# Free space in MiB: stored KV, new KV and as much again to spare.
+free_mib=$(df -Pm "$target" | awk 'NR == 2 { print $4 }')
+tokens_that_fit() { # bytes of KV per token, wanted tokens
+  local wanted=$2
+  while [ "$wanted" -gt 512 ] && [ $((3 * wanted * $1 / 1048576)) -gt "$free_mib" ]; do
+    wanted=$((wanted / 2))
+  done
+  if [ $((3 * wanted * $1 / 1048576)) -gt "$free_mib" ]; then
+    echo "demo: $target has ${free_mib} MiB free, $((3 * wanted * $1 / 1048576)) are needed for $wanted tokens" >&2
+    exit 1
+  fi
+  echo "$wanted"
+}
+
+sweep() { # name, title, options of sweep...
+  local name=$1 title=$2
+  shift 2
+  say "$title"
+  "$refill" sweep "$@" --target "$target" -o "$output/$name.json" --csv "$output/$name.csv" \
+    --trace "$output/$name-trace.json" | tee "$output/$name.txt"
+  scripts/plot-sweep.sh "$output/$name.csv" "$output/$name.svg" "$title" || true
+}
+
+say "Is this box fit to measure?"
+"$refill" doctor --target "$target" -o "$output/doctor.json"
+
+# 17 new tokens after whole pages: the far end of alpha, where a chat turn begins.
+cpu_tokens=$(($(tokens_that_fit 36864 4096) + 17))
+played_tokens=$(tokens_that_fit 327680 4096)
+
+sweep cpu "mha-125m on this processor, $cpu_tokens tokens" \
+  --device cpu --model mha-125m --tokens "$cpu_tokens" --repeat 5 --budget 80s
+sweep h100 "Llama-3-70B played back at a published H100's pace, $played_tokens tokens" \
+  --device playback:h100-sxm-llama-3-70b --tokens "$played_tokens" --repeat 5 --budget 140s
+
+say "Left in $output: results (.json, .csv), pictures (.svg), timelines (-trace.json, open in ui.perfetto.dev)"
