@@ -87,10 +87,10 @@ struct driver {
 #undef DRIVER_MEMBER
 };
 
-/* Loads libcuda.so.1 from the loader's path, resolves the table and initialises. Returns 0, or
- * -ENOTSUP with a sentence that tells no driver, stub library, old driver, no device apart and says
- * what to do. driver_close() frees in every case. */
-int driver_open(struct driver *driver, struct error *error);
+/* Loads `file` (NULL: libcuda.so.1, from the loader's path), resolves the table and initialises.
+ * Returns 0, or -ENOTSUP with a sentence that tells no driver, stub library, old driver, mismatch
+ * and no device apart and says what to do. driver_close() frees in every case. */
+int driver_open(struct driver *driver, const char *file, struct error *error);
 void driver_close(struct driver *driver);
 
 /* "CUDA_ERROR_OUT_OF_MEMORY"; never NULL. */
