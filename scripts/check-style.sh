@@ -75,7 +75,7 @@ list_files() { # patterns of names
 }
 
 mapfile -t c_files < <(list_files '*.c' '*.h' '*.cu' '*.cuh')
-mapfile -t text_files < <(list_files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.py' '*.js' '*.mk')
+mapfile -t text_files < <(list_files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.py' '*.js')
 if [ ${#c_files[@]} -eq 0 ]; then
   echo "check-style: no sources under $PWD" >&2
   exit 2
@@ -137,13 +137,14 @@ check_format() {
   fi
   version=$(clang-format --version | sed -E 's/.*version ([0-9]+).*/\1/')
   found=$(clang-format --dry-run -Werror "${c_files[@]}" 2>&1 |
-    grep -E '^[^ ]+:[0-9]+:[0-9]+: error' | cut -d: -f1,2 | sort -u | sed 's|$|: run make format|')
+    sed -nE 's/^([^ :]+:[0-9]+):[0-9]+: error.*/\1/p' | sort -t: -k1,1 -k2,2n |
+    awk -F: '$1 != last { print $0 ": laid out otherwise: run make format" } { last = $1 }')
   [ -n "$found" ] || return
   if [ "$version" = $CLANG_FORMAT_REFERENCE ]; then
     say "$found"
   else
     echo "check-style: SKIPPED formatting: clang-format $version would change" \
-      "$(cut -d: -f1 <<<"$found" | sort -u | wc -l) files, but version" \
+      "$(wc -l <<<"$found") files, but version" \
       "$CLANG_FORMAT_REFERENCE decides" >&2
   fi
 }

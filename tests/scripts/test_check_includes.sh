@@ -31,6 +31,7 @@ good() {
 #include "bench/measure/a.h"'
   put bench/measure/a.c <<<'#include "bench/options.h"'
   put tests/io/test_a.c <<<'#include <criterion/criterion.h>
+#include <liburing.h>
 #include "near.h"
 #include "bench/measure/a.h"
 /* prose that says #include "kernels/a.h" */'
@@ -66,6 +67,7 @@ bad bench/measure/a.c '#include <hwloc.h>' 'hwloc .* only in bench/box/'
 bad kernels/cpu/a.c '#include <hwloc.h>' 'hwloc .* only in bench/box/'
 bad bench/measure/a.c '#include <omp.h>' 'OpenMP .* only in kernels/'
 bad bench/measure/a.c '#include <criterion/criterion.h>' 'Criterion .* only in tests/'
+bad tests/io/test_a.c '#include <oneapi/dnnl/dnnl.h>' 'oneDNN .* only in kernels/'
 bad base/a.c '#include <jansson.h>' 'base/ is libc only'
 bad model/a.c '#include <stdlib.h>' 'model/ is arithmetic'
 bad model/a.c '#include <sys/mman.h>' 'model/ is arithmetic'

@@ -150,8 +150,10 @@ if clang-format --version 2>/dev/null | grep -q 'version 14'; then
     good
     printf 'BasedOnStyle: LLVM\n' >"$tree/.clang-format"
     rm "$tree/io/a.c"
-    put io/b.c <<<'int  a( void ) ;'
-    expect_bad check-style.sh 'bad layout' '^io/b.c:1: run make format'
+    put io/b.c <<<'int  a( void ) ;
+
+  int  b(void) ;'
+    expect_bad check-style.sh 'bad layout' '^io/b.c:1: laid out otherwise: run make format'
   }
   bad_layout
 fi
