@@ -139,3 +139,83 @@ Test(device_cpu, two_layers_match_the_reference_at_every_level) {
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
       expect_reference(&tiny, 2, 2, lengths[i], isa);
 }
+
+/* ---- reload ----------------------------------------------------------------------------- */
+
+enum { N_TOKENS = 101, N_LAYERS = 4 };
+
+/* Pages [0, n) of every layer, as they stand in the KV cache. */
+static char *copy_pages(struct device *device, const struct device_config *config, int64_t n) {
+  const size_t bytes = (size_t)n * config->page_stride_bytes;
+  char *copy = malloc((size_t)config->layers * bytes);
+  cr_assert_not_null(copy);
+  for (int layer = 0; layer < config->layers; layer++)
+    memcpy(copy + (size_t)layer * bytes, device->ops->buffer(device, layer, DEVICE_LANDING), bytes);
+  return copy;
+}
+
+/* Recomputes N_TOKENS, then reloads n_past of them from the pages just made. */
+static void expect_reload(int64_t n_past, bool exactly, enum isa isa) {
+  const struct device_config config = config_of(&tiny, N_LAYERS, N_TOKENS);
+  struct device *device = open_device(&config, isa);
+  int32_t *tokens = make_tokens(N_TOKENS, tiny.vocabulary);
+  const struct device_sequence whole = {0, N_TOKENS, tokens};
+  const struct device_sequence rest = {n_past, N_TOKENS - n_past, tokens + n_past};
+  struct device_output output = run_all(device, N_LAYERS, &whole);
+  const int64_t pages = (N_TOKENS + config.page_tokens - 1) / config.page_tokens;
+  const int32_t token = output.token;
+  float hidden[96];
+  memcpy(hidden, output.hidden, sizeof hidden);
+  char *before = copy_pages(device, &config, pages);
+  struct error error = {0};
+  cr_assert_eq(device->ops->begin(device, &rest, 1, &error), 0, "%s", error.message);
+  const size_t layer_bytes = (size_t)pages * config.page_stride_bytes;
+  for (int layer = 0; layer < N_LAYERS; layer++)
+    memcpy(device->ops->buffer(device, layer, DEVICE_LANDING), before + (size_t)layer * layer_bytes,
+           (size_t)(n_past / config.page_tokens) * config.page_stride_bytes);
+  output = run_layers(device, N_LAYERS, &rest);
+  if (exactly) {
+    char *after = copy_pages(device, &config, pages);
+    cr_expect_eq(output.token, token);
+    cr_expect_eq(memcmp(output.hidden, hidden, sizeof hidden), 0, "hidden, %s", isa_name(isa));
+    cr_expect_eq(memcmp(before, after, N_LAYERS * layer_bytes), 0, "pages, %s", isa_name(isa));
+    free(after);
+  } else {
+    cr_expect_eq(tolerance_count_wrong_float("reload", 96, output.hidden, hidden, TOLERANCE_LAYERS),
+                 0);
+  }
+  free(before);
+  free(tokens);
+  device->ops->close(device);
+}
+
+Test(device_cpu, reload_at_a_chunk_is_recompute_bit_for_bit) {
+  for (enum isa isa = ISA_PLAIN; isa <= isa_best(); isa++) {
+    expect_reload(32, true, isa);
+    expect_reload(64, true, isa);
+    expect_reload(96, true, isa);
+  }
+}
+
+Test(device_cpu, reload_within_a_chunk_is_near) {
+  expect_reload(16, false, isa_best());
+  expect_reload(80, false, isa_best());
+}
+
+Test(device_cpu, a_page_that_never_arrived_changes_the_result) {
+  const struct device_config config = config_of(&tiny, 2, N_TOKENS);
+  struct device *device = open_device(&config, isa_best());
+  int32_t *tokens = make_tokens(N_TOKENS, tiny.vocabulary);
+  const struct device_sequence whole = {0, N_TOKENS, tokens}, rest = {64, 37, tokens + 64};
+  struct error error = {0};
+  (void)run_all(device, 2, &whole);
+  uint32_t before[4] = {0}, after[4] = {0};
+  cr_assert_eq(device->ops->kv_crc(device, 1, 0, 4, before, &error), 0);
+  cr_assert_eq(device->ops->begin(device, &rest, 1, &error), 0);
+  cr_assert_eq(device->ops->kv_crc(device, 1, 0, 4, after, &error), 0);
+  for (int page = 0; page < 4; page++) cr_expect_neq(before[page], after[page], "page %d", page);
+  const struct device_output output = run_layers(device, 2, &rest);
+  for (int i = 0; i < tiny.hidden; i++) cr_assert(isfinite(output.hidden[i]));
+  free(tokens);
+  device->ops->close(device);
+}
