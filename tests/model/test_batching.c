@@ -137,3 +137,13 @@ Test(batching, short_and_long_prompts) {
   r.attention_flops_per_pair = 4 * d;
   expect_near(batching_regime_boundary_tokens(&r) / 2, 6 * d, 1e-12, "6 d");
 }
+
+Test(batching, a_point_by_hand) {
+  struct batching b = {
+      .n_out_tokens = 10, .ttft1_s = 1, .tpot1_s = 0.05, .kv1_bytes = 1e9, .hbm_bytes_per_s = 1e11};
+  /* AP 0.1, AH 0.01: TPOT(3) = 0.27, TTFT(3) = 1.2, a request takes 3.9 s. */
+  struct batching_point p = batching_point(&b, 3, 2);
+  expect_near(p.user_tokens_per_s, 1 / 0.27, 1e-12, "tokens/s of a user");
+  expect_near(p.requests_per_s_per_gpu, 3 / 3.9 / 2, 1e-12, "requests");
+  expect_near(p.output_tokens_per_s_gpu, 30 / 3.9 / 2, 1e-12, "tokens");
+}

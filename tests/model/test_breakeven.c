@@ -90,3 +90,16 @@ Test(breakeven, at_the_bandwidth_both_take_as_long) {
   struct breakeven hopeless = constant(10, 1e-5, 0, 1);
   cr_expect(isinf(breakeven_bytes_per_s(&hopeless, 1000)));
 }
+
+Test(breakeven, no_bandwidth_helps_where_compute_is_not_saved) {
+  /* All on the weights' floor: recomputing a short prefix costs nothing more. */
+  struct breakeven b = {.compute = {.floor_s = 1, .s_per_token = 1e-6},
+                        .read = {.fixed_s = 0},
+                        .kv_bytes_per_token = 1000,
+                        .new_tokens = 10,
+                        .overlapped = true};
+  cr_expect(isinf(breakeven_bytes_per_s(&b, 1000)));
+  cr_expect(isinf(breakeven_tokens(&b, 1e5).from_tokens));
+  b.overlapped = false;
+  cr_expect(isinf(breakeven_bytes_per_s(&b, 1000)));
+}

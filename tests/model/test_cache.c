@@ -105,3 +105,15 @@ Test(cache, output_over_input_is_the_ratio_of_gpu_times) {
                 roofline_output_input_ratio(&r, batch, 8500), 1e-12, "ratio");
   }
 }
+
+Test(cache, a_split_by_hand) {
+  struct cache_prices p = {3, 4, 0.5, 10};
+  struct cache_split s = cache_request_split(&p, 10, 20, 5);
+  expect_near(s.uncached_cost, 30, 1e-12, "uncached");
+  expect_near(s.cached_cost, 10, 1e-12, "cached");
+  expect_near(s.output_share, 50 / 90.0, 1e-12, "output's cost");
+  expect_near(s.output_tokens_share, 5 / 35.0, 1e-12, "output's tokens");
+  expect_near(s.cacheable_share, 25 / 90.0, 1e-12, "cacheable");
+  expect_near(cache_cost(&p, 2, 3), 2 * (4 + 2 * 0.5), 1e-12, "three calls");
+  expect_near(cache_cost_uncached(&p, 2, 3), 18, 1e-12, "uncached");
+}

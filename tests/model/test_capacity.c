@@ -90,3 +90,9 @@ Test(capacity, gpus) {
   cr_expect(isinf(capacity_min_gpus(80e9, 80e9, 1e9, 0)));
   cr_expect_eq(capacity_pool_bytes(80e9, 140e9, 4e9), 0.0);
 }
+
+Test(capacity, the_longest_context_by_hand) {
+  cr_expect_eq(capacity_max_context_tokens(1000, 3, 4), 83.0);
+  cr_expect_eq(capacity_overflow_bytes(100, 3, 4, 10), 20.0);
+  expect_near(capacity_pressure(100, 3, 4, 10), 1.2, 1e-12, "pressure");
+}

@@ -102,3 +102,14 @@ Test(disaggregation, waiting_grows_without_bound) {
   cr_expect_gt(disaggregation_ttft_s(1, 0.99, 0), 50);
   cr_expect(isinf(disaggregation_ttft_s(1, 1, 0)));
 }
+
+Test(disaggregation, either_long_prompts_or_a_slow_ttft_open_the_first_gate) {
+  struct disaggregation_state s = ready_state();
+  s.prompt_tokens = 1500; /* short, but TTFT is over its SLO */
+  cr_expect(check(s).passed[GATE_PREFILL_DOMINATES]);
+  s = ready_state();
+  s.ttft_s = 1.4; /* within the SLO, but prompts are long */
+  cr_expect(check(s).passed[GATE_PREFILL_DOMINATES]);
+  expect_near(check(s).transfer_share, 0.08 / 1.5, 1e-12, "share of the target");
+  expect_near(disaggregation_ttft_s(0.6, 0.5, 0.1), 0.3 + 0.6 + 0.1, 1e-12, "wait");
+}

@@ -135,3 +135,31 @@ Test(fit, what_cannot_be_used_is_refused) {
   struct fit_line_sample negative = {-1, 1};
   cr_expect_not(fit_line_samples(&negative, 1, &line, NULL, NULL));
 }
+
+Test(fit, time_and_quality_by_hand) {
+  struct fit_compute f = {.fixed_s = 1, .floor_s = 10, .s_per_token = 2, .s_per_pair = 0.5};
+  cr_expect_eq(fit_compute_s(&f, 4, 3), 1 + 10 + 0.5 * (12 + 10));
+  cr_expect_eq(fit_compute_s(&f, 6, 0), 1 + 12 + 0.5 * 21);
+  cr_expect_eq(fit_compute_s_per_token(&f, 6, 0), 23.5 / 6);
+  /* One x, times 1 and 3: least squares of relative errors give 1.2, errors +20% and -60%. */
+  struct fit_line_sample samples[2] = {{0, 1}, {0, 3}};
+  struct fit_line line;
+  double residual[2];
+  struct fit_quality quality;
+  cr_assert(fit_line_samples(samples, 2, &line, residual, &quality));
+  expect_near(line.fixed_s, 1.2, 1e-12, "weighted mean");
+  expect_near(residual[0], 0.2, 1e-12, "over");
+  expect_near(residual[1], -0.6, 1e-12, "under");
+  expect_near(quality.rms, sqrt((0.04 + 0.36) / 2), 1e-12, "rms");
+  expect_near(quality.largest, -0.6, 1e-12, "largest");
+  cr_expect_eq(quality.largest_at, 1);
+  expect_near(quality.r_squared, 1 - (0.04 + 3.24) / 2, 1e-12, "R squared");
+}
+
+Test(fit, as_many_samples_as_are_allowed) {
+  static struct fit_line_sample samples[FIT_SAMPLES_MAX];
+  for (int i = 0; i < FIT_SAMPLES_MAX; i++) samples[i] = (struct fit_line_sample){i, 1 + 2.0 * i};
+  struct fit_line line;
+  cr_assert(fit_line_samples(samples, FIT_SAMPLES_MAX, &line, NULL, NULL));
+  expect_near(line.slope_s, 2, 1e-9, "slope");
+}

@@ -94,3 +94,13 @@ Test(goodput, quantization_may_lose_some_quality) {
   expect_near(goodput_usd_with_retries(1 / 1.6, rate), goodput_usd_with_retries(1, 0.96), 1e-12,
               "equal cost");
 }
+
+Test(goodput, breakevens_by_hand) {
+  /* Two drafts, a round of 2.5 steps: 1 + a + a^2 = 2.5. */
+  expect_near(goodput_breakeven_acceptance(2, 0.5, 1.5, 1), (sqrt(7) - 1) / 2, 1e-9, "acceptance");
+  struct goodput_result r[2] = {{.usd_per_accepted = 1, .goodput_per_s = 5},
+                                {.usd_per_accepted = 1, .goodput_per_s = 4}};
+  cr_expect_eq(goodput_best(r, 2), 0);
+  r[1] = (struct goodput_result){.usd_per_accepted = 2, .goodput_per_s = 9};
+  cr_expect_eq(goodput_best(r, 2), 0, "more but dearer");
+}

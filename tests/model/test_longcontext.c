@@ -86,3 +86,16 @@ Test(longcontext, chunks_cost_less) {
   cr_expect_gt(longcontext_chunking_cost_ratio(&l, 80000, 8), 1);
   expect_near(longcontext_chunking_flops_ratio(&l, 80000, 1), 1, 1e-12, "one chunk");
 }
+
+Test(longcontext, small_models_decode_at_the_compute_ceiling) {
+  struct longcontext l = example();
+  l.flops_per_s = 1e12;
+  struct longcontext_point p = longcontext_at(&l, 8192);
+  double flops = l.linear_flops_per_token + 8192 * l.attention_flops_per_pair;
+  expect_near(p.step_s, p.max_sequences * flops / 1e12, 1e-12, "step");
+  double new = 8192 - 250;
+  expect_near(p.prefill_s,
+              (new *l.linear_flops_per_token + new *(new + 1) / 2 * l.attention_flops_per_pair) /
+                  1e12,
+              1e-12, "prefill");
+}

@@ -115,3 +115,35 @@ Test(moe, slow_networks_multiply_the_step) {
   expect_near(moe_latency_slowdown(1, 1000, 9e-3), 10, 1e-9, "10x slower");
   cr_expect_eq(moe_latency_slowdown(30e-3, 160, 0), 1.0);
 }
+
+Test(moe, one_step_by_hand) {
+  struct moe m = {.params_total = 110,
+                  .params_active = 30,
+                  .experts = 10,
+                  .experts_active = 2,
+                  .layers = 3,
+                  .hidden = 4,
+                  .weight_bytes = 2,
+                  .dispatch_bytes = 1,
+                  .combine_bytes = 2,
+                  .kv_bytes = 5,
+                  .n_gpus = 2,
+                  .hbm_bytes = 112,
+                  .hbm_bytes_per_s = 10,
+                  .flops_per_s = 60,
+                  .link_bytes_per_s = 12,
+                  .link_latency_s = 0.5};
+  cr_expect_eq(moe_params_per_expert(&m), 10.0);
+  cr_expect_eq(moe_params_shared(&m), 10.0);
+  struct moe_step s = moe_step(&m, 1);
+  expect_near(s.compute_s, 2 * 30.0 / (2 * 60), 1e-12, "compute");
+  expect_near(s.memory_s, (30 * 2 + 5) / 20.0, 1e-12, "memory");
+  /* Half a token a GPU, 2 experts, 4 elements, 3 bytes, half of it remote: 6 bytes; 1 s latency. */
+  expect_near(s.communication_s, 3 * (6 / 12.0 + 1), 1e-12, "communication");
+  expect_near(s.step_s, 3.25 + 4.5, 1e-12, "step");
+  expect_near(s.communication_share, 4.5 / 7.75, 1e-12, "share");
+  expect_near(moe_naive_step_s(&m, 1), 3.25, 1e-12, "a dense model of the active parameters");
+  cr_expect_not(s.fits, "220 bytes of weights and 5 of KV, in 224");
+  m.hbm_bytes = 112.5;
+  cr_expect(moe_step(&m, 1).fits, "exactly");
+}

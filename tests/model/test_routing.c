@@ -121,3 +121,19 @@ Test(routing, replicas_needed) {
   cr_expect_eq(routing_min_replicas(ROUTE_PREFIX_AWARE, &w), 6.0);
   cr_expect_str_eq(routing_policy_name(ROUTE_STICKY), "sticky");
 }
+
+Test(routing, hit_rates_by_hand) {
+  struct routing_workload w = chatbot();
+  w.requests_per_s = 0.04;
+  w.ttl_s = 50;
+  /* One prefix: 0.04 requests/s, 2 within the TTL; over 8 replicas a quarter of one. */
+  struct routing_result any = routing_evaluate(ROUTE_ROUND_ROBIN, &w);
+  expect_near(any.shared_hit_rate, 1 - exp(-0.25), 1e-12, "shared");
+  expect_near(any.history_hit_rate, (1 - exp(-0.2)) / 8, 1e-12, "a tenth of the rate, one in 8");
+  expect_near(any.hit_rate, (6 * any.shared_hit_rate + 3 * any.history_hit_rate) / 9, 1e-12,
+              "of 6,000 and 3,000 tokens");
+  expect_near(any.resident_bytes, (6000 + 10 * 3000) * 131072.0, 1e-12, "resident");
+  w.cache_bytes = any.resident_bytes / 4;
+  expect_near(routing_evaluate(ROUTE_ROUND_ROBIN, &w).shared_hit_rate, any.shared_hit_rate / 4,
+              1e-12, "a quarter is kept");
+}

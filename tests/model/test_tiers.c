@@ -128,3 +128,9 @@ Test(tiers, classes) {
   cr_expect(tier_class_shareable(TIER_S2A));
   cr_expect(tier_class_shareable(TIER_S3));
 }
+
+Test(tiers, a_part_of_a_rank_counts_in_part) {
+  double all = 1 + 0.5 + 1.0 / 3;
+  expect_near(tier_popularity_share(1.5, 3, 1), 1.25 / all, 1e-12, "one and a half");
+  expect_near(tier_popularity_share(0.5, 3, 1), 0.5 / all, 1e-12, "half of the first");
+}

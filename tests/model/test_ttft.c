@@ -207,3 +207,18 @@ Test(ttft, error_is_positive_where_the_model_says_longer) {
   expect_near(ttft_error(0.9, 1.0), -0.1, 1e-12, "under");
   cr_expect_eq(ttft_error(2.0, 2.0), 0.0);
 }
+
+Test(ttft, the_reader_waits_for_its_window_by_hand) {
+  struct ttft_layer layers[2] = {{.read_s = 1, .compute_s = 5}, {.read_s = 2, .compute_s = 5}};
+  struct ttft_done done[2];
+  struct ttft_bounds bounds = {.window = 1, .write_window = 1, .staged = false};
+  ttft_pipelined(layers, 2, bounds, done);
+  cr_expect_eq(done[1].read_s, 8.0, "after compute 0, in place");
+  bounds.staged = true;
+  ttft_pipelined(layers, 2, bounds, done);
+  cr_expect_eq(done[1].read_s, 3.0, "after the copy of layer 0, staged");
+  bounds.staged = false;
+  bounds.window = 2;
+  ttft_pipelined(layers, 2, bounds, done);
+  cr_expect_eq(done[1].read_s, 3.0, "at once");
+}

@@ -117,3 +117,9 @@ Test(turns, reloading_pays_from_some_turn_on) {
   t.read.slope_s = 1;
   cr_expect_eq(turns_first_gain(&t, 100), 0);
 }
+
+Test(turns, the_last_turn_asked_for_counts) {
+  struct turns t = chat();
+  cr_expect_eq(turns_first_gain(&t, 2), 2);
+  cr_expect_eq(turns_first_gain(&t, 1), 0);
+}
