@@ -47,12 +47,17 @@ struct warp {
 };
 
 /* Of each 4 bytes of shared memory: who wrote and who read them last, and where. */
+struct shadow_word {
+  uint32_t write_clock, read_clock;
+  uint32_t readers; /* warps that read since the last ordered read */
+  int32_t write_line, read_line;
+  uint16_t pending;                        /* copies under way */
+  uint8_t writer, write_bytes, read_bytes; /* bytes as masks of 4 bits */
+};
+
 struct shadow {
-  uint32_t *write_clock, *read_clock, *readers;
-  uint16_t *pending;
-  uint8_t *writer, *write_bytes, *read_bytes;
-  int32_t *write_line, *read_line;
-  size_t words;
+  struct shadow_word *words;
+  size_t n_words;
 };
 
 struct barrier {

@@ -20,29 +20,21 @@
 /* ---- ldmatrix -------------------------------------------------------------------------- */
 
 /* Lanes 8i..8i+7 hold the addresses of the rows of matrix i. A lane gets elements 2t, 2t+1 of row
- * g; transposed: of column g. */
+ * g, so that lanes 4g..4g+3 together hold row g; transposed: column g. */
 static enum outcome run_ldmatrix(struct warp *warp, const struct insn *insn, uint32_t mask) {
   (void)mask;
   const unsigned char *rows[LANES];
-  int n_rows = insn->n_elements * 8;
-  for (int lane = 0; lane < n_rows; lane++) {
+  for (int lane = 0; lane < insn->n_elements * 8; lane++) {
     rows[lane] = shared_bytes(warp, insn, lane, lane_address(warp, insn, lane), 16, false);
     if (!rows[lane]) return OUTCOME_FAULT;
   }
   for (int matrix = 0; matrix < insn->n_elements; matrix++) {
-    lane32 *target = place_at(warp, insn->d[matrix]);
-    const unsigned char *const *row = rows + matrix * 8;
-    for (int lane = 0; lane < LANES; lane++) {
-      int g = lane / 4, t = lane % 4 * 2;
-      uint16_t element[2];
-      if (insn->kind) {
-        memcpy(&element[0], row[t] + g * 2, 2);
-        memcpy(&element[1], row[t + 1] + g * 2, 2);
-      } else {
-        memcpy(element, row[g] + t * 2, 4);
-      }
-      target[lane] = (uint32_t)element[1] << 16 | element[0];
-    }
+    unsigned char *target = place_at(warp, insn->d[matrix]);
+    uint16_t from[8][8], to[8][8];
+    for (int row = 0; row < 8; row++) memcpy(from[row], rows[matrix * 8 + row], 16);
+    for (int row = 0; row < 8; row++)
+      for (int column = 0; column < 8; column++) to[row][column] = from[column][row];
+    memcpy(target, insn->kind ? to : from, sizeof from);
   }
   return OUTCOME_GO_ON;
 }
@@ -70,47 +62,58 @@ static int decode_ldmatrix(struct decoder *decoder) {
 
 /* ---- mma ------------------------------------------------------------------------------- */
 
+/* Lanes 4g..4g+3 of a register of A or B are 8 consecutive numbers of row (column) g, so that a
+ * fragment is read 8 numbers at a time. Products of halves are exact in float, fused or not. */
+typedef float eight __attribute__((vector_size(32), may_alias));
+
 struct tiles {
-  float a[16][16];
-  float b[16][8]; /* [k][column] */
-  float c[16][8];
+  _Alignas(64) float a[16][16];
+  _Alignas(64) float b[16][8]; /* [k][column] */
+  _Alignas(64) eight c[16];
 };
 
-static float half_float(uint32_t bits, bool is_bf16) {
-  return is_bf16 ? float_of_bf16(bits) : float_of_f16(bits & 0xffffU);
+static void widen(float *restrict to, const unsigned char *from, bool is_bf16) {
+  uint16_t half[8];
+  memcpy(half, from, sizeof half);
+  for (int i = 0; i < 8; i++)
+    to[i] = is_bf16 ? float_of_bits((uint32_t)half[i] << 16) : float_of_f16(half[i]);
 }
 
 static void gather(struct warp *warp, const struct insn *insn, struct tiles *tiles) {
-  bool is_bf16 = insn->kind;
   for (int i = 0; i < 4; i++) {
-    const lane32 *a = place_at(warp, insn->s[i]);
-    const lane_f32 *c = place_at(warp, insn->s[6 + i]);
-    for (int lane = 0; lane < LANES; lane++) {
-      int row = lane / 4 + (i & 1) * 8, column = lane % 4 * 2 + (i >> 1) * 8;
-      tiles->a[row][column] = half_float(a[lane], is_bf16);
-      tiles->a[row][column + 1] = half_float(a[lane] >> 16, is_bf16);
-      tiles->c[lane / 4 + (i >> 1) * 8][lane % 4 * 2 + (i & 1)] = c[lane];
-    }
+    const unsigned char *a = place_at(warp, insn->s[i]);
+    for (int g = 0; g < 8; g++)
+      widen(&tiles->a[g + (i & 1) * 8][(i >> 1) * 8], a + g * 16, insn->kind);
   }
   for (int i = 0; i < 2; i++) {
-    const lane32 *b = place_at(warp, insn->s[4 + i]);
-    for (int lane = 0; lane < LANES; lane++) {
-      int k = lane % 4 * 2 + i * 8;
-      tiles->b[k][lane / 4] = half_float(b[lane], is_bf16);
-      tiles->b[k + 1][lane / 4] = half_float(b[lane] >> 16, is_bf16);
-    }
+    const unsigned char *b = place_at(warp, insn->s[4 + i]);
+    float column[8][8];
+    for (int g = 0; g < 8; g++) widen(column[g], b + g * 16, insn->kind);
+    for (int k = 0; k < 8; k++)
+      for (int g = 0; g < 8; g++) tiles->b[i * 8 + k][g] = column[g][k];
+  }
+  for (int half = 0; half < 2; half++) {
+    const lane_f32 *even = place_at(warp, insn->s[6 + half * 2]),
+                   *odd = place_at(warp, insn->s[7 + half * 2]);
+    for (int g = 0; g < 8; g++)
+      for (int t = 0; t < 4; t++) {
+        tiles->c[half * 8 + g][2 * t] = even[4 * g + t];
+        tiles->c[half * 8 + g][2 * t + 1] = odd[4 * g + t];
+      }
   }
 }
 
 static void multiply(struct tiles *restrict tiles) {
-  for (int row = 0; row < 16; row++) {
-    float sum[8];
-    memcpy(sum, tiles->c[row], sizeof sum);
-    for (int k = 0; k < 16; k++)
-      for (int column = 0; column < 8; column++)
-        sum[column] += tiles->a[row][k] * tiles->b[k][column];
-    memcpy(tiles->c[row], sum, sizeof sum);
+  eight sum[16];
+  memcpy(sum, tiles->c, sizeof sum);
+#pragma GCC unroll 16
+  for (int k = 0; k < 16; k++) {
+    eight b;
+    memcpy(&b, tiles->b[k], sizeof b);
+#pragma GCC unroll 16
+    for (int row = 0; row < 16; row++) sum[row] += tiles->a[row][k] * b;
   }
+  memcpy(tiles->c, sum, sizeof sum);
 }
 
 static enum outcome run_mma(struct warp *warp, const struct insn *insn, uint32_t mask) {
@@ -118,10 +121,14 @@ static enum outcome run_mma(struct warp *warp, const struct insn *insn, uint32_t
   struct tiles tiles;
   gather(warp, insn, &tiles);
   multiply(&tiles);
-  for (int i = 0; i < 4; i++) {
-    lane_f32 *d = place_at(warp, insn->d[i]);
-    for (int lane = 0; lane < LANES; lane++)
-      d[lane] = tiles.c[lane / 4 + (i >> 1) * 8][lane % 4 * 2 + (i & 1)];
+  for (int half = 0; half < 2; half++) {
+    lane_f32 *even = place_at(warp, insn->d[half * 2]),
+             *odd = place_at(warp, insn->d[half * 2 + 1]);
+    for (int g = 0; g < 8; g++)
+      for (int t = 0; t < 4; t++) {
+        even[4 * g + t] = tiles.c[half * 8 + g][2 * t];
+        odd[4 * g + t] = tiles.c[half * 8 + g][2 * t + 1];
+      }
   }
   return OUTCOME_GO_ON;
 }
