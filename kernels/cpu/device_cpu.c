@@ -126,6 +126,13 @@ static void describe(struct cpu_device *cpu) {
                        cpu->attention.scratch.bytes;
 }
 
+/* oneDNN's first execution makes buffers for each thread: not in a timed region. */
+static int warm_up(struct cpu_device *cpu, struct error *error) {
+  const struct activations *a = &cpu->activations;
+  return gemm_run(cpu->linears[LINEAR_OUT], cpu->sets[0].packed[LINEAR_OUT], cpu->chunk_rows,
+                  a->heads, a->hidden, error);
+}
+
 /* The steps of open(), in the order of what they need. */
 static int open_steps(struct cpu_device *cpu, struct error *error) {
   int status = threads_open(cpu, error);
@@ -137,6 +144,7 @@ static int open_steps(struct cpu_device *cpu, struct error *error) {
   if (status == 0) status = attention_part_open(cpu, error);
   if (status == 0) status = cpu_kv_open(cpu, error);
   if (status == 0) status = cpu_weights_open(cpu, error);
+  if (status == 0) status = warm_up(cpu, error);
   return status;
 }
 
