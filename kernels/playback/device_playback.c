@@ -45,7 +45,7 @@ struct playback {
 };
 
 static struct playback *playback_of(struct device *device) {
-  assert(device->ops == &device_playback_ops);
+  assert(device->ops->open == device_playback_ops.open); /* its ops may be decorated, in tests */
   return (struct playback *)device;
 }
 
