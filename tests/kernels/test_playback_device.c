@@ -144,6 +144,26 @@ Test(playback_device, slots_are_refilled_when_layers_share_them) {
   expect_content_after_any_run(false);
 }
 
+Test(playback_device, padding_of_new_pages_is_zero_whatever_landed_there) {
+  for (int resident = 0; resident < 2; resident++) {
+    struct device_config config = tiny_config();
+    struct device *device = open_tiny(&config, resident == 1);
+    begin(device, 4 * PAGE_TOKENS, 1);
+    for (int layer = 0; layer < device->info.kv_slots; layer++) {
+      memset(ops->buffer(device, layer, DEVICE_LANDING), 0x55, 4 * STRIDE_BYTES);
+    }
+    begin(device, 0, 4 * PAGE_TOKENS);
+    for (int layer = 0; layer < LAYERS; layer++) {
+      forward(device, layer, 0, 4 * PAGE_TOKENS);
+      const unsigned char *at = ops->buffer(device, layer, DEVICE_LEAVING);
+      for (int i = 0; i < 4 * STRIDE_BYTES; i++) {
+        if (i % STRIDE_BYTES >= 4096) cr_assert_eq(at[i], 0, "layer %d, byte %d", layer, i);
+      }
+    }
+    ops->close(device);
+  }
+}
+
 Test(playback_device, delivered_pages_are_the_prompts_pages) {
   uint32_t wanted[LAYERS][PAGES];
   crcs_of_prompt(TOKENS_MAX, wanted);

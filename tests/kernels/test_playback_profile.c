@@ -60,6 +60,7 @@ Test(playback_profile, is_bilinear_held_below_continued_beyond) {
       {1, 0, 1.0},     {11, 100, 6.0},   {21, 0, 9.0},  /* grid points */
       {6, 0, 2.0},     {1, 50, 1.5},                    /* one axis between */
       {6, 50, 3.0},    {16, 25, 6.1875},                /* both: (3, 6, 9, 7.5) */
+      {10, 0, 2.8},    {20, 0, 8.4},                    /* just below a point */
       {0, 0, 1.0},                                      /* below the first point: held */
       {31, 0, 15.0},   {1, 200, 3.0},    {41, 0, 21.0}, /* beyond: the last slope goes on */
       {31, 200, 3.0},                                   /* columns 15 at 0, 9 at 100: 15 - 6 * 2 */
