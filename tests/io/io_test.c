@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 
 #include "base/crc32c.h"
 #include "base/prng.h"
+
+#define CHILD_S 20
 
 static bool make_directory(char *path, const char *parent) {
   snprintf(path, IO_TEST_PATH_BYTES, "%s/refill-test-XXXXXX", parent);
@@ -45,10 +48,18 @@ void io_test_remove(const char *path) {
   nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+void io_test_end_with_parent(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 int io_test_in_child(int (*body)(void *argument), void *argument) {
   pid_t child = fork();
   cr_assert_geq(child, 0);
-  if (child == 0) _exit(body(argument));
+  if (child == 0) {
+    io_test_end_with_parent();
+    alarm(CHILD_S); /* an assertion that fails in a child would wait for a runner that is not its */
+    _exit(body(argument));
+  }
   int status = 0;
   cr_assert_eq(waitpid(child, &status, 0), child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -21,6 +21,9 @@ bool io_test_memory_directory(char *path);
 /* Removes a directory made here with all that is in it. */
 void io_test_remove(const char *path);
 
+/* For forked processes: be killed when the test's process ends. */
+void io_test_end_with_parent(void);
+
 /* Runs `body` in a child process, for what cannot be undone (limits, filters, privileges). It
  * returns IO_TEST_PASS, IO_TEST_SKIP, or another number of its own choosing, such as its line. */
 #define IO_TEST_PASS 0

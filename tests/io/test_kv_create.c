@@ -130,6 +130,7 @@ Test(kv_create, readers_hold_it_shared) {
 /* A child makes, publishes and removes files until it is killed at a random moment. */
 static void make_for_ever(void) {
   char path[PATH_MAX], name[KV_NAME_BYTES];
+  io_test_end_with_parent();
   kv_file_name(&identity, name);
   snprintf(path, sizeof path, "%s/%s", directory, name);
   for (;;) {
