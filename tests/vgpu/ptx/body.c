@@ -5,133 +5,11 @@
  * looked up from the innermost block outwards. Statements are collected first and decoded when
  * the body has ended: only then is it known where dynamic shared memory starts.
  */
-#include <ctype.h>
+#include "tests/vgpu/ptx/body.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "tests/vgpu/ptx/program.h"
-
-#define SCOPES_MAX 4096
-#define REGISTERS_MAX 4096
-#define BODY_SYMBOLS_MAX 512
-
-/* ".reg .b32 %r<100>": a family of names; or one name. */
-struct registers {
-  struct token name;       /* without the number */
-  int scope, width, count; /* count 0: one register of exactly this name */
-  int32_t place;
-};
-
-struct body {
-  struct scanner *scanner;
-  struct ptx_module *module;
-  struct ptx_kernel *kernel;
-  int parents[SCOPES_MAX];
-  int n_scopes, scope;
-  struct registers *registers;
-  int n_registers;
-  struct symbol *symbols;
-  int n_symbols;
-  struct label *labels;
-  int n_labels, labels_room;
-  struct statement *statements;
-  int n_statements, statements_room;
-};
-
-static bool same(const struct token *a, const char *name, int length) {
-  return a->length == length && memcmp(a->start, name, (size_t)length) == 0;
-}
-
-/* ---- registers ------------------------------------------------------------------------- */
-
-static int register_width(const struct token *type) {
-  static const char *names[] = {".pred", ".b8",  ".u8",   ".s8",  ".b16", ".u16",
-                                ".s16",  ".f16", ".bf16", ".b32", ".u32", ".s32",
-                                ".f32",  ".b64", ".u64",  ".s64", ".f64"};
-  static const int widths[] = {0, 2, 2, 2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (token_is(type, names[i])) return widths[i];
-  return -1;
-}
-
-static int declare_registers(struct body *body) {
-  struct scanner *scanner = body->scanner;
-  int width = register_width(&scanner->token);
-  if (width < 0) return scan_error(scanner, "unknown type of register");
-  do {
-    scan_next(scanner);
-    if (body->n_registers == REGISTERS_MAX) return scan_error(scanner, "too many registers");
-    struct registers *family = &body->registers[body->n_registers++];
-    *family = (struct registers){scanner->token, body->scope, width, 0, 0};
-    scan_next(scanner);
-    if (scan_take(scanner, "<")) {
-      uint64_t count;
-      bool is_float;
-      if (!token_number(&scanner->token, &count, &is_float) || count > 1000000)
-        return scan_error(scanner, "number of registers expected");
-      family->count = (int)count;
-      scan_next(scanner);
-      if (scan_expect(scanner, ">") < 0) return -EINVAL;
-    }
-    family->place = (int32_t)body->kernel->file_bytes;
-    size_t n = family->count ? (size_t)family->count : 1;
-    body->kernel->file_bytes += n * place_bytes(width);
-    if (body->kernel->file_bytes >= PLACE_CONSTANT)
-      return scan_error(scanner, "too many registers");
-  } while (token_is(&scanner->token, ","));
-  return scan_expect(scanner, ";");
-}
-
-/* Index in the family, or -1. */
-static int64_t family_index(const struct registers *family, const struct token *name) {
-  if (family->count == 0) return same(name, family->name.start, family->name.length) ? 0 : -1;
-  int digits = name->length - family->name.length;
-  if (digits <= 0 || digits > 7 ||
-      memcmp(name->start, family->name.start, (size_t)family->name.length) != 0)
-    return -1;
-  int64_t index = 0;
-  for (int i = family->name.length; i < name->length; i++) {
-    if (!isdigit((unsigned char)name->start[i])) return -1;
-    index = index * 10 + (name->start[i] - '0');
-  }
-  return index < family->count ? index : -1;
-}
-
-static bool find_register(const struct body *body, const struct token *name, struct item *item) {
-  for (int scope = body->scope; scope >= 0; scope = body->parents[scope])
-    for (int i = 0; i < body->n_registers; i++) {
-      const struct registers *family = &body->registers[i];
-      int64_t index = family->scope == scope ? family_index(family, name) : -1;
-      if (index < 0) continue;
-      item->kind = ITEM_REGISTER;
-      item->width = family->width;
-      item->place = family->place + (int32_t)index * (int32_t)place_bytes(family->width);
-      return true;
-    }
-  return false;
-}
-
-static bool find_special(const struct token *name, struct item *item) {
-  static const char *names[SPECIAL_COUNT] = {
-      "%tid.x",          "%tid.y",       "%tid.z",
-      "%ntid.x",         "%ntid.y",      "%ntid.z",
-      "%ctaid.x",        "%ctaid.y",     "%ctaid.z",
-      "%nctaid.x",       "%nctaid.y",    "%nctaid.z",
-      "%laneid",         "%warpid",      "%smid",
-      "%clock",          "%lanemask_lt", "%lanemask_le",
-      "%lanemask_gt",    "%lanemask_ge", "%dynamic_smem_size",
-      "%total_smem_size"};
-  item->kind = ITEM_REGISTER;
-  item->width = WIDTH_32;
-  for (int i = 0; i < SPECIAL_COUNT; i++) {
-    item->place = SPECIAL_PLACE(i);
-    if (token_is(name, names[i])) return true;
-  }
-  item->width = WIDTH_64;
-  item->place = SPECIAL_CLOCK64_PLACE;
-  return token_is(name, "%clock64") || token_is(name, "%globaltimer");
-}
 
 /* ---- variables ------------------------------------------------------------------------- */
 
@@ -149,18 +27,33 @@ static int declare_variable(struct body *body, enum space space) {
   struct ptx_kernel_info *info = &body->kernel->info;
   size_t *bytes = space == SPACE_SHARED ? &info->shared_static_bytes : &info->local_bytes;
   *bytes = round_up(*bytes, variable.align);
-  body->symbols[body->n_symbols++] = (struct symbol){
-      variable.name.start, variable.name.length, space, *bytes, variable.bytes, false};
+  body->symbols[body->n_symbols++] = (struct symbol){.name = variable.name.start,
+                                                     .name_length = variable.name.length,
+                                                     .space = space,
+                                                     .address = *bytes,
+                                                     .bytes = variable.bytes};
   *bytes += variable.bytes;
   return scan_expect(body->scanner, ";");
 }
 
-static const struct symbol *find_symbol(const struct body *body, const struct token *name) {
+/* A shared array of the module is given room in the kernels that use it. */
+static const struct symbol *adopt(struct body *body, const struct symbol *symbol) {
+  if (symbol->space != SPACE_SHARED || symbol->unsized) return symbol;
+  if (body->n_symbols == BODY_SYMBOLS_MAX) return NULL;
+  size_t *bytes = &body->kernel->info.shared_static_bytes;
+  struct symbol *own = &body->symbols[body->n_symbols++];
+  *own = *symbol;
+  own->address = *bytes = round_up(*bytes, symbol->align);
+  *bytes += symbol->bytes;
+  return own;
+}
+
+static const struct symbol *find_symbol(struct body *body, const struct token *name) {
   for (int i = 0; i < body->n_symbols; i++)
     if (same(name, body->symbols[i].name, body->symbols[i].name_length)) return &body->symbols[i];
   for (size_t i = 0; i < body->module->n_symbols; i++) {
     const struct symbol *symbol = &body->module->symbols[i];
-    if (same(name, symbol->name, symbol->name_length)) return symbol;
+    if (same(name, symbol->name, symbol->name_length)) return adopt(body, symbol);
   }
   return NULL;
 }
@@ -362,15 +255,11 @@ static int decode_all(struct body *body) {
   return 0;
 }
 
-/* Dynamic shared memory starts where the static one ends, at 16 bytes or what is asked for. */
+/* Dynamic shared memory starts where the static one ends. */
 static void place_dynamic(struct body *body) {
   size_t *bytes = &body->kernel->info.shared_static_bytes;
   for (size_t i = 0; i < body->module->n_symbols; i++)
-    if (body->module->symbols[i].unsized && body->module->symbols[i].space == SPACE_SHARED) {
-      *bytes = round_up(*bytes, *bytes ? 128 : 1);
-      body->module->symbols[i].address = 0;
-      body->module->symbols[i].bytes = *bytes;
-    }
+    if (body->module->symbols[i].unsized) *bytes = round_up(*bytes, body->module->symbols[i].align);
 }
 
 int body_parse(struct scanner *scanner, struct ptx_module *module, struct ptx_kernel *kernel,

@@ -111,8 +111,6 @@ int input(struct decoder *decoder, const struct item *item, int width, int32_t *
   case ITEM_IMMEDIATE:
     return constant(decoder, item->value, width, place);
   case ITEM_SYMBOL:
-    if (item->symbol->space == SPACE_PARAM)
-      return refuse(decoder, "address of a parameter not supported");
     return constant(decoder, symbol_address(decoder, item->symbol), width, place);
   case ITEM_LABEL:
     return refuse(decoder, "unknown name");
@@ -140,8 +138,6 @@ int address(struct decoder *decoder, int group) {
   const struct item *item = &statement->items[statement->groups[group].first];
   insn->offset = statement->groups[group].offset;
   insn->address_wide = item->kind != ITEM_REGISTER || item->width == WIDTH_64;
-  if (item->kind == ITEM_SYMBOL && item->symbol->space == SPACE_PARAM)
-    return constant(decoder, item->symbol->address, WIDTH_64, &insn->s[0]);
   return input(decoder, item, insn->address_wide ? WIDTH_64 : WIDTH_32, &insn->s[0]);
 }
 

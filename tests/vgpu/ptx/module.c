@@ -74,7 +74,18 @@ int variable_parse(struct scanner *scanner, struct variable *variable) {
   return scan_take(scanner, "=") ? initial_values(scanner, variable, element) : 0;
 }
 
-/* A variable outside of functions. Shared ones get their address from the kernels. */
+static int allocate(struct scanner *scanner, struct ptx_module *module, struct symbol *symbol,
+                    const struct variable *variable) {
+  if (module->arena)
+    symbol->address = arena_alloc(module->arena, variable->bytes, symbol->space == SPACE_CONST);
+  if (symbol->address == 0) return scan_error(scanner, "no memory for a variable");
+  unsigned char *data = arena_data(module->arena, symbol->address);
+  if (variable->initial) memcpy(data, variable->initial, variable->bytes);
+  arena_mark(module->arena, symbol->address, variable->bytes);
+  return 0;
+}
+
+/* A variable outside of functions. A shared one gets its address in each kernel that uses it. */
 static int module_variable(struct scanner *scanner, struct ptx_module *module, enum space space) {
   struct variable variable;
   int code = variable_parse(scanner, &variable);
@@ -83,20 +94,13 @@ static int module_variable(struct scanner *scanner, struct ptx_module *module, e
     code = scan_error(scanner, "too many variables");
   if (code == 0) {
     struct symbol *symbol = &module->symbols[module->n_symbols++];
-    *symbol = (struct symbol){variable.name.start, variable.name.length, space, 0,
-                              variable.bytes,      variable.unsized};
-    if (space == SPACE_SHARED) {
-      if (!variable.unsized) code = scan_error(scanner, "shared array outside of a kernel");
-    } else {
-      symbol->address =
-          module->arena ? arena_alloc(module->arena, variable.bytes, space == SPACE_CONST) : 0;
-      if (symbol->address == 0) code = scan_error(scanner, "no memory for a variable");
-    }
-    if (code == 0 && space != SPACE_SHARED) {
-      unsigned char *data = arena_data(module->arena, symbol->address);
-      if (variable.initial) memcpy(data, variable.initial, variable.bytes);
-      arena_mark(module->arena, symbol->address, variable.bytes);
-    }
+    *symbol = (struct symbol){.name = variable.name.start,
+                              .name_length = variable.name.length,
+                              .space = space,
+                              .bytes = variable.bytes,
+                              .unsized = variable.unsized,
+                              .align = variable.align};
+    if (space != SPACE_SHARED) code = allocate(scanner, module, symbol, &variable);
   }
   free(variable.initial);
   return code;
@@ -113,8 +117,11 @@ static int kernel_parameters(struct scanner *scanner, struct ptx_kernel *kernel,
     if (code < 0) return code;
     if (info->n_parameters == PTX_PARAMETERS_MAX) return scan_error(scanner, "too many parameters");
     size_t offset = (info->parameter_bytes + variable.align - 1) / variable.align * variable.align;
-    symbols[info->n_parameters] = (struct symbol){
-        variable.name.start, variable.name.length, SPACE_PARAM, offset, variable.bytes, false};
+    symbols[info->n_parameters] = (struct symbol){.name = variable.name.start,
+                                                  .name_length = variable.name.length,
+                                                  .space = SPACE_PARAM,
+                                                  .address = offset,
+                                                  .bytes = variable.bytes};
     info->parameters[info->n_parameters++] = (struct ptx_parameter){offset, variable.bytes};
     info->parameter_bytes = offset + variable.bytes;
     scan_take(scanner, ",");

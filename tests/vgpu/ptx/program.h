@@ -49,6 +49,7 @@ struct symbol {
   uint64_t address; /* in its space; of an unsized shared array known when the body ends */
   size_t bytes;
   bool unsized;
+  size_t align;
 };
 
 enum item_kind { ITEM_REGISTER, ITEM_IMMEDIATE, ITEM_SYMBOL, ITEM_LABEL, ITEM_SINK };
