@@ -144,3 +144,15 @@ Test(leave, one_failure_does_not_take_the_rest_along) {
   free(csv);
   tear_down(&end);
 }
+
+Test(leave, a_full_disk_under_stdout_does_not_cost_the_files) {
+  struct end end;
+  struct error error = {0};
+  set_up(&end, "sweep -o %s/a.json --csv %s/a.csv");
+  cr_assert(freopen("/dev/full", "w", stdout));
+  cr_assert_lt(leave_all(&end, &error), 0);
+  cr_assert(strstr(error.message, "standard output cannot be written: No space"), "%s",
+            error.message);
+  cr_assert_eq(files_in(end.directory), 2);
+  tear_down(&end);
+}

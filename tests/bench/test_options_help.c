@@ -105,6 +105,7 @@ Test(options_nearest, finds_what_was_meant) {
   cr_assert_str_eq(options_nearest("window", words), "window");
   cr_assert_str_eq(options_nearest("page", words), "page-tokens");
   cr_assert_str_eq(options_nearest("sede", words), "seed");
+  cr_assert_str_eq(options_nearest("esde", words), "seed", "two neighbours swapped are one error");
   cr_assert_str_eq(options_nearest("page_tokens", words), "page-tokens");
   cr_assert_null(options_nearest("bandwidth", words));
   cr_assert_null(options_nearest("x", words));

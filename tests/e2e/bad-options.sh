@@ -77,11 +77,12 @@ try_option() {
 commands=$("$refill" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')
 [ -n "$commands" ] || fail "no commands in: refill --help"
 for command in $commands; do
-  options=$("$refill" "$command" --help | sed -n 's/^  \(-[a-z],\|   \) \(--[a-z-]*\)/\2/p')
+  help=$("$refill" "$command" --help)
+  options=$(sed -n 's/^  \(-[a-z],\|   \) \(--[a-z-]*\)/\2/p' <<<"$help")
   [ -n "$options" ] || fail "no options in: refill $command --help"
   while read -r option argument _; do
     # An option without an argument is followed by its help, two blanks or more away.
-    grep -q "^ .*$option  " < <("$refill" "$command" --help) && argument=
+    grep -q "^ .*$option  " <<<"$help" && argument=
     try_option "$command" "$option" "$argument"
   done <<<"$options"
   refused --nonsense "$command" --nonsense 1
