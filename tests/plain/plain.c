@@ -12,10 +12,12 @@
 
 enum { EXIT_FAILED = 1, EXIT_SKIPPED = 77, TIMEOUT_DEFAULT_S = 120 };
 
-/* The tests, newest first; a child's failures; where its reason to skip goes. */
+/* The tests, newest first; a child's failures; where its reason to skip goes, and where its
+ * failures are told though the test may have redirected its output. */
 static struct plain_test *tests;
 static bool has_failed;
 static int reason_pipe[2];
+static int told;
 
 void plain_register(struct plain_test *test) {
   test->next = tests;
@@ -25,11 +27,11 @@ void plain_register(struct plain_test *test) {
 void plain_failed(bool fatal, const char *file, int line, const char *what, const char *format,
                   ...) {
   va_list arguments;
-  printf("%s:%d: failed: %s:", file, line, what);
+  dprintf(told, "%s:%d: failed: %s:", file, line, what);
   va_start(arguments, format);
-  vprintf(format, arguments);
+  vdprintf(told, format, arguments);
   va_end(arguments);
-  puts("");
+  dprintf(told, "\n");
   has_failed = true;
   if (fatal) exit(EXIT_FAILED);
 }
@@ -58,6 +60,7 @@ static struct plain_options options_of(const struct plain_test *test) {
 __attribute__((noreturn)) static void
 run_child(const struct plain_test *test, const struct plain_options *options, void *parameter) {
   alarm(options->timeout > 0.0 ? (unsigned)options->timeout + 1 : TIMEOUT_DEFAULT_S);
+  told = dup(STDOUT_FILENO);
   if (options->init) options->init();
   test->run(parameter);
   if (options->fini) options->fini();

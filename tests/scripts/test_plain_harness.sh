@@ -6,6 +6,7 @@ set -u
 put cases.c <<'EOT'
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <criterion/redirect.h>
 #include <signal.h>
 static int ready;
 static void set_up(void) { ready = 1; }
@@ -25,6 +26,30 @@ Test(a, aborts, .signal = SIGABRT) { abort(); }
 Test(suite, is_set_up) { cr_assert_eq(ready, 1); ready = 2; }
 Test(suite, is_set_up_afresh) { cr_assert_eq(ready, 1); ready = 2; }
 Test(a, is_not_set_up) { cr_assert_eq(ready, 0); }
+static void expect_output(FILE *stream, const char *expected) {
+  char text[64] = "";
+  cr_assert_not_null(stream);
+  text[fread(text, 1, sizeof(text) - 1, stream)] = '\0';
+  cr_assert_str_eq(text, expected, "it was '%s'", text);
+}
+Test(a, redirects) {
+  cr_redirect_stdout();
+  cr_redirect_stderr();
+  puts("out");
+  fflush(stdout);
+  fputs("err", stderr);
+  expect_output(cr_get_redirected_stdout(), "out\n");
+  expect_output(cr_get_redirected_stderr(), "err");
+  puts("more");
+  fflush(stdout);
+  expect_output(cr_get_redirected_stdout(), "more\n");
+  cr_redirect_stdout();
+  expect_output(cr_get_redirected_stdout(), "");
+}
+Test(a, redirects_and_fails) {
+  cr_redirect_stdout();
+  cr_assert(0, "told all the same");
+}
 ParameterizedTestParameters(a, numbers) {
   static int numbers[] = {1, 2, 3};
   return cr_make_param_array(int, numbers, 3);
@@ -33,7 +58,7 @@ ParameterizedTest(int *number, a, numbers) { cr_assert_neq(*number, 2); }
 EOT
 cc=${CC:-gcc}
 "$cc" -D_GNU_SOURCE -I"$here" -I"$here/tests/plain" -o "$tree/cases" "$tree/cases.c" \
-  "$here/tests/plain/plain.c" || fail 'it does not compile'
+  "$here"/tests/plain/*.c || fail 'it does not compile'
 "$tree/cases" --tap="$tree/tap" >"$tree/output" && fail 'it succeeded'
 
 expected='not ok - a::asserts
@@ -44,6 +69,7 @@ not ok - a::fails_then_skips
 not ok - a::hangs
 not ok - a::not_near
 not ok - a::numbers[1]
+not ok - a::redirects_and_fails
 ok - a::aborts
 ok - a::disabled # SKIP disabled
 ok - a::exits
@@ -51,12 +77,14 @@ ok - a::good
 ok - a::is_not_set_up
 ok - a::numbers[0]
 ok - a::numbers[2]
+ok - a::redirects
 ok - a::skips # SKIP no GPU here
 ok - suite::is_set_up
 ok - suite::is_set_up_afresh'
 got=$(sed 's/ *$//' "$tree/tap" | LC_ALL=C sort)
 [ "$got" = "$expected" ] || fail "$(diff <(echo "$expected") <(echo "$got"))"
 grep -q 'failed: 2 < 1: because 7' "$tree/output" || fail 'no word of the failed check'
+grep -q 'told all the same' "$tree/output" || fail 'a redirected test failed in silence'
 grep -q 'NOT REACHED' "$tree/output" && fail 'an assertion did not end its test'
 grep -q '^reached' "$tree/output" || fail 'an expectation ended its test'
 finish

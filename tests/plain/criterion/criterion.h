@@ -1,11 +1,12 @@
 /*
  * The part of Criterion's interface that our tests use, in plain C.
  *
- * Criterion places a shared arena at an address that ThreadSanitizer keeps for
- * itself, so that no Criterion program starts under it. With this folder ahead
- * of the system's, the same test sources build into a program that forks one
- * child a test, one after another, and reports in TAP (`--tap=FILE`) as
- * Criterion does. The Makefile uses it for `make tsan`; it also serves where
+ * For the sanitizers. Criterion places a shared arena at an address that
+ * ThreadSanitizer keeps for itself, so that no Criterion program starts under
+ * it; and a test that leaks passes there, since its child's exit status is not
+ * what Criterion judges. With this folder ahead of the system's, the same test
+ * sources build into a program that forks one child a test, one after another,
+ * and reports in TAP (`--tap=FILE`) as Criterion does. It also serves where
  * Criterion is not installed (HARNESS=plain).
  */
 #ifndef REFILL_TESTS_PLAIN_CRITERION_H
