@@ -7,6 +7,9 @@
 
 #include <math.h>
 
+/* Up to here neighbouring whole numbers are distinct doubles, and bisection ends. */
+#define TOKENS_MAX 1e15
+
 double breakeven_constant_tokens(double fixed_s, double compute_s_per_token,
                                  double read_s_per_token) {
   double saved_s_per_token = compute_s_per_token - read_s_per_token;
@@ -50,7 +53,10 @@ struct breakeven_range breakeven_tokens(const struct breakeven *b, double max_to
   struct breakeven_range range = {INFINITY, INFINITY};
   double before = 0.0;
   bool won = false; /* without a prefix there is nothing to reload */
-  for (double tokens = 1.0; tokens <= max_tokens; tokens = next_point(tokens)) {
+  double tokens = 0.0;
+  double last = fmin(floor(max_tokens), TOKENS_MAX);
+  while (tokens < last) {
+    tokens = fmin(next_point(tokens), last); /* the last is tried whatever the grid */
     bool wins = reload_wins(b, tokens);
     if (wins && !won) range.from_tokens = first_change(b, before, tokens);
     if (!wins && won) {

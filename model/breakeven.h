@@ -30,9 +30,9 @@ double breakeven_reload_s(const struct breakeven *breakeven, double n_past);
 
 /* The whole numbers of prefix tokens for which reloading is faster: from the shortest, to the last
  * before recomputing is faster again (a slow drive can be hidden behind a few new tokens but not
- * behind a long read). `from_tokens` is INFINITY where it never is within `max_tokens`, and
- * `to_tokens` where it still is there. Searched on a grid of 8 points an octave, then bisected: a
- * window narrower than that may be missed. */
+ * behind a long read). `from_tokens` is INFINITY where it never is within `max_tokens` (at most
+ * 1e15), and `to_tokens` where it still is there. Searched on a grid of 8 points an octave, then
+ * bisected: a window narrower than that may be missed. */
 struct breakeven_range {
   double from_tokens, to_tokens;
 };

@@ -91,6 +91,13 @@ Test(breakeven, at_the_bandwidth_both_take_as_long) {
   cr_expect(isinf(breakeven_bytes_per_s(&hopeless, 1000)));
 }
 
+Test(breakeven, the_last_length_allowed_is_tried) {
+  struct breakeven b = constant(9.55e-4, 1e-5, 0, 1);
+  cr_expect_eq(breakeven_tokens(&b, 96).from_tokens, 96.0);
+  cr_expect(isinf(breakeven_tokens(&b, 95).from_tokens));
+  cr_expect_eq(breakeven_tokens(&b, (double)INFINITY).from_tokens, 96.0);
+}
+
 Test(breakeven, no_bandwidth_helps_where_compute_is_not_saved) {
   /* All on the weights' floor: recomputing a short prefix costs nothing more. */
   struct breakeven b = {.compute = {.floor_s = 1, .s_per_token = 1e-6},

@@ -39,6 +39,9 @@ Test(capacity, the_shape_gives_the_bytes) {
   const struct shape *shape = shape_preset("llama-3-8b");
   expect_near(shape_kv_bytes_per_token(shape, capacity_dtype_bytes("fp16")), 131072, 0, "128 KiB");
   expect_near(shape_kv_bytes_per_token(shape, capacity_dtype_bytes("fp8")), 65536, 0, "64 KiB");
+  cr_expect_eq(capacity_dtype_bytes("bf16"), 2.0);
+  cr_expect_eq(capacity_dtype_bytes("int8"), 1.0);
+  cr_expect_eq(capacity_dtype_bytes("fp4"), 0.5);
   cr_expect_eq(capacity_dtype_bytes("int4"), 0.5);
   cr_expect_eq(capacity_dtype_bytes("bf17"), 0.0);
 }
@@ -86,6 +89,7 @@ Test(capacity, gpus) {
   cr_expect_eq(capacity_min_gpus(141e9, 0, 671e9, 0), 5.0);
   cr_expect_eq(capacity_min_gpus(80e9, 0, 671e9, 0), 9.0);
   cr_expect_eq(capacity_min_gpus(80e9, 4e9, 140e9, 10e9), 2.0);
+  cr_expect_eq(capacity_min_gpus(80e9, 4e9, 140e9, 20e9), 3.0);
   cr_expect_eq(capacity_min_gpus(80e9, 0, 1e9, 0), 1.0);
   cr_expect(isinf(capacity_min_gpus(80e9, 80e9, 1e9, 0)));
   cr_expect_eq(capacity_pool_bytes(80e9, 140e9, 4e9), 0.0);

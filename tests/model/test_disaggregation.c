@@ -113,3 +113,13 @@ Test(disaggregation, either_long_prompts_or_a_slow_ttft_open_the_first_gate) {
   expect_near(check(s).transfer_share, 0.08 / 1.5, 1e-12, "share of the target");
   expect_near(disaggregation_ttft_s(0.6, 0.5, 0.1), 0.3 + 0.6 + 0.1, 1e-12, "wait");
 }
+
+Test(disaggregation, a_gate_met_exactly_is_passed) {
+  struct disaggregation_state s = ready_state();
+  s.prompt_tokens = 2000;
+  s.ttft_s = 1.5;
+  s.prefill_s = 0.75;
+  s.prefill_utilization = 0.5;
+  s.link_bytes_per_s = s.kv_bytes / 0.75;
+  cr_expect(check(s).ready);
+}

@@ -98,6 +98,8 @@ Test(goodput, quantization_may_lose_some_quality) {
 Test(goodput, breakevens_by_hand) {
   /* Two drafts, a round of 2.5 steps: 1 + a + a^2 = 2.5. */
   expect_near(goodput_breakeven_acceptance(2, 0.5, 1.5, 1), (sqrt(7) - 1) / 2, 1e-9, "acceptance");
+  /* Nearly perfect drafts needed: the search must end at them. */
+  expect_near(goodput_breakeven_acceptance(1, 0, 1.999, 1), 0.999, 1e-9, "acceptance");
   struct goodput_result r[2] = {{.usd_per_accepted = 1, .goodput_per_s = 5},
                                 {.usd_per_accepted = 1, .goodput_per_s = 4}};
   cr_expect_eq(goodput_best(r, 2), 0);

@@ -99,3 +99,20 @@ Test(longcontext, small_models_decode_at_the_compute_ceiling) {
                   1e12,
               1e-12, "prefill");
 }
+
+Test(longcontext, gpu_time_of_a_request_by_hand) {
+  struct longcontext l = {.pool_bytes = 100,
+                          .kv_bytes_per_token = 2,
+                          .linear_flops_per_token = 10,
+                          .flops_per_s = 100,
+                          .weights_bytes = 20,
+                          .hbm_bytes_per_s = 10,
+                          .n_out_tokens = 5,
+                          .usd_per_hour = 36,
+                          .utilization = 0.5};
+  /* 15 tokens: 30 bytes, 3 sequences; prefill 10 x 10 / 100; step (20 + 90) / 10. */
+  struct longcontext_point p = longcontext_at(&l, 15);
+  expect_near(p.gpu_s, 1 + 5 * 11 / 3.0, 1e-12, "GPU time");
+  expect_near(p.requests_per_hour, 1800 / p.gpu_s, 1e-12, "requests");
+  expect_near(p.usd_per_request, 0.02 * p.gpu_s, 1e-12, "dollars");
+}

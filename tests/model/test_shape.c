@@ -109,3 +109,10 @@ Test(shape, what_is_wrong_is_named) {
   expect_problem(unterminated, "name");
   cr_expect_not_null(shape_problem(NULL));
 }
+
+Test(shape, the_smallest_and_the_largest_are_usable) {
+  struct shape least = {"least", 1, 1, 1, 1, 2, 1, 1, false, 1.0, 1e-6};
+  cr_expect_null(shape_problem(&least), "%s", shape_problem(&least));
+  struct shape most = {"most", 4096, 1 << 22, 4096, 4096, 1024, 1 << 22, 1 << 22, true, 1e9, 1.0};
+  cr_expect_null(shape_problem(&most), "%s", shape_problem(&most));
+}

@@ -204,7 +204,7 @@ Test(ttft, constant_costs_give_the_closed_form_alpha_star) {
 
 Test(ttft, error_is_positive_where_the_model_says_longer) {
   expect_near(ttft_error(1.1, 1.0), 0.1, 1e-12, "over");
-  expect_near(ttft_error(0.9, 1.0), -0.1, 1e-12, "under");
+  expect_near(ttft_error(3.0, 4.0), -0.25, 1e-12, "under");
   cr_expect_eq(ttft_error(2.0, 2.0), 0.0);
 }
 

@@ -39,6 +39,8 @@ Test(turns, three_turns_by_hand) {
   cr_expect_eq(all.reload_tokens, 1100.0 + 100 + 100);
   cr_expect_eq(all.stored_bytes, 1900e3);
   expect_near(all.mean_alpha, all.avoided_share, 1e-12, "what is not new is past");
+  expect_near(all.recompute_s, 4200 * 9e-4, 1e-12, "sum of TTFTs");
+  expect_near(all.speedup, all.recompute_s / all.reload_s, 1e-12, "speedup");
 }
 
 Test(turns, a_turn_takes_the_ideal_ttft) {
