@@ -1,0 +1,278 @@
+/*
+ * Opens and closes the cuda device; what its files do is listed in cuda_device.h.
+ */
+#include "kernels/cuda/device_cuda.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/cuda_device.h"
+
+/* ---- what was asked for ---- */
+
+static int read_choices(struct cuda_choices *choices, struct error *error) {
+  const char *attention = getenv("REFILL_CUDA_ATTENTION");
+  const char *tune = getenv("REFILL_CUDA_GEMM_TUNE");
+  *choices = (struct cuda_choices){
+      .attention = ATTENTION_AUTO,
+      .tune = !tune || strcmp(tune, "off") != 0,
+      .directory = getenv("REFILL_CUDA_LIBDIR"),
+  };
+  if (!attention || strcmp(attention, "auto") == 0) return 0;
+  if (strcmp(attention, "cudnn") == 0)
+    choices->attention = ATTENTION_CUDNN;
+  else if (strcmp(attention, "builtin") == 0)
+    choices->attention = ATTENTION_BUILTIN;
+  else
+    return error_set(error, -EINVAL, "attention %s: auto, cudnn or builtin is expected", attention);
+  return 0;
+}
+
+static int check_config(const struct device_config *config, struct error *error) {
+  const char *problem = shape_problem(&config->shape);
+  if (problem) return error_set(error, -EINVAL, "model %s: %s", config->shape.name, problem);
+  if (config->layers < 1 || config->layers > config->shape.layers)
+    return error_set(error, -EINVAL, "%d layers of a model that has %d", config->layers,
+                     config->shape.layers);
+  if (config->tokens_max < 1 || config->page_tokens < 1 || config->chunk_tokens < 0 ||
+      config->window < 1 || config->write_window < 1)
+    return error_set(error, -EINVAL,
+                     "tokens_max %lld, page_tokens %lld, chunk_tokens %lld or a window (%d, %d) is "
+                     "out of range",
+                     (long long)config->tokens_max, (long long)config->page_tokens,
+                     (long long)config->chunk_tokens, config->window, config->write_window);
+  const size_t payload_bytes = 2 * (size_t)config->page_tokens * (size_t)config->shape.kv_heads *
+                               (size_t)config->shape.head_dim * element_bytes(config->kv_element);
+  if (config->page_stride_bytes >= payload_bytes) return 0;
+  return error_set(error, -EINVAL, "a page stride of %zu bytes is under the page's %zu",
+                   config->page_stride_bytes, payload_bytes);
+}
+
+/* ---- opening ---- */
+
+static int open_streams(struct cuda *cuda, struct error *error) {
+  struct gpu *gpu = &cuda->gpu;
+  driver_stream *streams[] = {&cuda->compute, &cuda->in, &cuda->out, &cuda->check};
+  for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++) {
+    int failed = gpu_check(gpu, gpu->driver.stream_create(streams[i], DRIVER_STREAM_NON_BLOCKING),
+                           error, "cuStreamCreate(non-blocking)");
+    if (failed) return failed;
+  }
+  return 0;
+}
+
+/* Libraries before the memory is counted: each takes some of it for itself. */
+static int open_libraries(struct cuda *cuda, struct error *error) {
+  const struct attention_setup attention = {
+      .gpu = &cuda->gpu,
+      .launcher = &cuda->launcher,
+      .shape = &cuda->config.shape,
+      .choice = cuda->choices.attention,
+      .directory = cuda->choices.directory,
+  };
+  int failed = launcher_open(&cuda->launcher, &cuda->gpu, error);
+  if (!failed) failed = gemm_open(&cuda->gemm, &cuda->gpu, cuda->choices.directory, error);
+  if (!failed) failed = attention_open(&cuda->attention, &attention, error);
+  return failed;
+}
+
+static int set_up_libraries(struct cuda *cuda, struct error *error) {
+  const struct gemm_setup gemm = {
+      .shape = &cuda->config.shape,
+      .fp8 = cuda->config.element == ELEMENT_FP8_E4M3,
+      .tune = cuda->choices.tune,
+      .stream = cuda->compute,
+      .workspace = cuda->buffers.gemm_workspace,
+      .scales = cuda->buffers.scales,
+  };
+  int failed = gemm_set_up(&cuda->gemm, &gemm, error);
+  if (!failed)
+    failed = attention_set_up(&cuda->attention, cuda->compute, cuda->buffers.attention_workspace,
+                              ATTENTION_WORKSPACE_BYTES, error);
+  return failed;
+}
+
+/* Plans for the longest prompt: cuDNN's first compilation, lazy loading and cuBLASLt's choice all
+ * happen here, and `info` can say what will run. */
+static int warm_up(struct cuda *cuda, struct error *error) {
+  int failed = cuda_prepare(cuda, cuda->config.tokens_max, 0, error);
+  return failed ? failed : cuda_synchronise(cuda, error);
+}
+
+static void describe(struct cuda *cuda) {
+  const struct gpu *gpu = &cuda->gpu;
+  const struct pinned *landing = &cuda->landing;
+  struct device_info *info = &cuda->device.info;
+  snprintf(info->description, sizeof info->description,
+           "%.40s, %d SMs, compute %d.%d, driver %d.%d, %s kernels%s, landing buffers %s",
+           gpu->name, gpu->multiprocessors, gpu->major, gpu->minor, gpu->driver.version / 1000,
+           gpu->driver.version % 1000 / 10, image_form_name(cuda->launcher.form),
+           cuda->launcher.refused[0] ? " (a better image was refused)" : "",
+           landing->registered ? "pinned" : "NOT pinned");
+  gemm_describe(&cuda->gemm, info->gemm, sizeof info->gemm);
+  attention_describe(&cuda->attention, info->attention, sizeof info->attention);
+  info->staged = true;
+  info->kv_resident = cuda->plan.kv_slots == cuda->config.layers;
+  info->kv_slots = cuda->plan.kv_slots;
+  info->weight_sets = cuda->plan.weight_sets;
+  info->chunk_tokens = cuda->plan.chunk_tokens;
+  info->memory_bytes = cuda->plan.total_bytes;
+  cuda->device.regions[0] = (struct device_region){landing->memory.address, landing->memory.bytes};
+  cuda->device.regions[1] =
+      (struct device_region){cuda->leaving.memory.address, cuda->leaving.memory.bytes};
+  cuda->device.n_regions = 2;
+}
+
+static int set_up(struct cuda *cuda, struct error *error) {
+  int failed = read_choices(&cuda->choices, error);
+  if (!failed) failed = check_config(&cuda->config, error);
+  if (!failed) failed = gpu_open(&cuda->gpu, cuda->config.argument, NULL, error);
+  if (!failed) failed = open_streams(cuda, error);
+  if (!failed) failed = open_libraries(cuda, error);
+  if (!failed) failed = cuda_memory_open(cuda, error);
+  if (!failed) failed = set_up_libraries(cuda, error);
+  /* A run enqueues 3 layers' worth and the head; callers that time parts may ask for more. */
+  if (!failed)
+    failed = tickets_open(&cuda->tickets, &cuda->gpu, 8 * cuda->config.layers + 64, error);
+  if (!failed) failed = warm_up(cuda, error);
+  if (!failed) describe(cuda);
+  return failed;
+}
+
+static void cuda_close(struct device *device) {
+  if (device == NULL) return;
+  struct cuda *cuda = cuda_of(device);
+  struct gpu *gpu = &cuda->gpu;
+  if (gpu->retained) {
+    (void)gpu_enter(gpu, NULL);
+    (void)gpu->driver.context_synchronize();
+    tickets_close(&cuda->tickets);
+    attention_close(&cuda->attention);
+    gemm_close(&cuda->gemm);
+    cuda_memory_close(cuda);
+    launcher_close(&cuda->launcher);
+    driver_stream streams[] = {cuda->compute, cuda->in, cuda->out, cuda->check};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
+      if (streams[i]) (void)gpu->driver.stream_destroy(streams[i]);
+  }
+  gpu_close(gpu);
+  if (cuda->has_check_lock) pthread_mutex_destroy(&cuda->check_lock);
+  free(cuda);
+}
+
+static int cuda_open(struct device **device, const struct device_config *config,
+                     struct error *error) {
+  *device = NULL;
+  struct cuda *cuda = calloc(1, sizeof *cuda);
+  if (cuda == NULL) return error_set(error, -ENOMEM, "cuda: no memory");
+  cuda->device.ops = &device_cuda_plugin_ops;
+  cuda->config = *config;
+  int failed = pthread_mutex_init(&cuda->check_lock, NULL);
+  cuda->has_check_lock = failed == 0;
+  if (failed)
+    failed = error_set(error, -failed, "making a lock: %s", strerror(failed));
+  else
+    failed = set_up(cuda, error);
+  if (failed) {
+    cuda_close(&cuda->device);
+    return failed;
+  }
+  cuda->config.argument = NULL; /* the caller's, like the placement: used above only */
+  cuda->config.placement = NULL;
+  *device = &cuda->device;
+  return 0;
+}
+
+/* ---- runs ---- */
+
+int cuda_check_layer(const struct cuda *cuda, int layer, struct error *error) {
+  if (layer >= 0 && layer < cuda->config.layers) return 0;
+  return error_set(error, -EINVAL, "no layer %d: the run has layers 0 to %d", layer,
+                   cuda->config.layers - 1);
+}
+
+int cuda_synchronise(struct cuda *cuda, struct error *error) {
+  return gpu_check(&cuda->gpu, cuda->gpu.driver.context_synchronize(), error, "cuCtxSynchronize()");
+}
+
+static int check_sequence(const struct cuda *cuda, const struct device_sequence *seqs, int n_seqs,
+                          struct error *error) {
+  if (n_seqs != 1)
+    return error_set(error, -EINVAL, "cuda runs one sequence at a time, not %d", n_seqs);
+  const struct device_config *config = &cuda->config;
+  if (seqs->n_past < 0 || seqs->n_past % config->page_tokens != 0 || seqs->n_new < 1 ||
+      seqs->n_past > config->tokens_max || seqs->n_new > config->tokens_max - seqs->n_past)
+    return error_set(error, -EINVAL,
+                     "n_past %lld must be a multiple of %lld, n_new %lld at least 1, and both "
+                     "together at most %lld tokens",
+                     (long long)seqs->n_past, (long long)config->page_tokens,
+                     (long long)seqs->n_new, (long long)config->tokens_max);
+  for (int64_t i = 0; i < seqs->n_new; i++) {
+    if (seqs->tokens[i] >= 0 && seqs->tokens[i] < config->shape.vocabulary) continue;
+    return error_set(error, -EINVAL, "token %lld has the id %d; ids are from 0 to %d", (long long)i,
+                     (int)seqs->tokens[i], config->shape.vocabulary - 1);
+  }
+  return 0;
+}
+
+static void forget_run(struct cuda *cuda, const struct device_sequence *seq) {
+  const int64_t page_tokens = cuda->config.page_tokens;
+  cuda->n_past = seq->n_past;
+  cuda->n_new = seq->n_new;
+  cuda->first_new_page = seq->n_past / page_tokens;
+  cuda->end_page = (seq->n_past + seq->n_new + page_tokens - 1) / page_tokens;
+  cuda->head_done = false;
+  for (int layer = 0; layer < cuda->config.layers; layer++) {
+    atomic_store(&cuda->computed[layer], 0);
+    atomic_store(&cuda->left[layer], 0);
+  }
+  for (int slot = 0; slot < cuda->plan.kv_slots; slot++) atomic_store(&cuda->owners[slot], -1);
+}
+
+static int cuda_begin(struct device *device, const struct device_sequence *seqs, int n_seqs,
+                      struct error *error) {
+  struct cuda *cuda = cuda_of(device);
+  int failed = check_sequence(cuda, seqs, n_seqs, error);
+  if (!failed) failed = gpu_enter(&cuda->gpu, error);
+  if (!failed) failed = cuda_synchronise(cuda, error);
+  if (failed) return failed;
+  forget_run(cuda, seqs);
+  failed = cuda_prepare(cuda, seqs->n_new, seqs->n_past, error);
+  if (!failed) failed = cuda_spoil(cuda, error);
+  if (!failed) failed = cuda_synchronise(cuda, error);
+  return failed ? failed : tickets_begin(&cuda->tickets, cuda->compute, error);
+}
+
+static int cuda_wait(struct device *device, device_ticket ticket, double timeout_s,
+                     struct device_span *span, struct error *error) {
+  struct cuda *cuda = cuda_of(device);
+  int failed = gpu_enter(&cuda->gpu, error);
+  return failed ? failed : ticket_wait(&cuda->tickets, ticket, timeout_s, span, error);
+}
+
+static int cuda_output(struct device *device, struct device_output *output, struct error *error) {
+  const struct cuda *cuda = cuda_of(device);
+  if (!cuda->head_done)
+    return error_set(error, -EINVAL, "no output: head() was not called in this run");
+  *output = (struct device_output){.token = *cuda->small.token, .hidden = cuda->small.hidden};
+  return 0;
+}
+
+const struct device_ops device_cuda_plugin_ops = {
+    .name = "cuda",
+    .open = cuda_open,
+    .close = cuda_close,
+    .begin = cuda_begin,
+    .buffer = cuda_buffer,
+    .kv_in = cuda_kv_in,
+    .forward_layer = cuda_forward_layer,
+    .kv_out = cuda_kv_out,
+    .head = cuda_head,
+    .wait = cuda_wait,
+    .kv_crc = cuda_kv_crc,
+    .output = cuda_output,
+    .probe = cuda_probe,
+};
