@@ -41,7 +41,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 BASE    := $(call sources,base)
 MODEL   := $(call sources,model)
 IO      := $(call sources,io)
-KERNELS := $(call sources,kernels kernels/reference kernels/cpu kernels/playback)
+KERNELS := $(call sources,kernels kernels/reference kernels/cpu kernels/playback) kernels/cuda/loader.c
 BENCH   := $(filter-out bench/main.c,$(call sources,bench bench/commands bench/measure bench/present bench/box))
 
 LIBRARY := $(call objects,$(BASE) $(MODEL) $(IO) $(KERNELS) $(BENCH))
@@ -51,7 +51,7 @@ ALL_SOURCES := $(BASE) $(MODEL) $(IO) $(KERNELS) $(BENCH) bench/main.c
 
 ##> all       build build/refill (the default)
 .PHONY: all
-all: $(BUILD)/refill
+all: $(BUILD)/refill cuda-plugin
 
 $(BUILD)/refill: $(LIBRARY) $(BUILD)/bench/main.o
 	@echo "  LINK  $@"
@@ -77,6 +77,8 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/version.h
 # Profiles that builtin.c takes in with .incbin, which the compiler does not report.
 $(BUILD)/kernels/playback/builtin.o: $(wildcard kernels/playback/profiles/*.json)
 
+include kernels/cuda/cuda.mk
+
 # ---- tests: one Criterion program per part, mirroring the sources -----------------------
 
 HARNESS_OBJECTS := $(if $(filter plain,$(HARNESS)),\
@@ -87,7 +89,7 @@ PARTS := base model io kernels bench
 parts_base    := $(BASE)
 parts_model   := $(BASE) $(MODEL)
 parts_io      := $(BASE) $(IO)
-parts_kernels := $(BASE) $(MODEL) $(KERNELS)
+parts_kernels := $(BASE) $(MODEL) $(KERNELS) $(CUDA_TESTED)
 parts_bench   := $(BASE) $(MODEL) $(IO) $(KERNELS) $(BENCH)
 
 define test_program

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "kernels/cpu/device_cpu.h"
+#include "kernels/cuda/loader.h"
 #include "kernels/playback/device_playback.h"
 
 /* A new device is one line here. */
 static const struct device_ops *const devices[] = {
     &device_cpu_ops,
+    &device_cuda_ops,
     &device_playback_ops,
 };
 

@@ -21,10 +21,11 @@ PTXAS_FLAGS := -O3 -v -warn-spills -Werror
 
 # What the plugin is made of: its own host code, and what it needs of ours, hidden inside it.
 CUDA_PLUGIN_SOURCES := $(filter-out kernels/cuda/loader.c,$(wildcard kernels/cuda/*.c)) \
-                       kernels/weights.c $(wildcard base/*.c)
+                       kernels/weights.c model/shape.c $(wildcard base/*.c)
 CUDA_PLUGIN_OBJECTS := $(patsubst %.c,$(BUILD)/cuda/objects/%.o,$(CUDA_PLUGIN_SOURCES))
-# Host code that tests can use without nvcc: all but the embedded images.
-CUDA_PURE := $(filter-out kernels/cuda/images.c kernels/cuda/plugin.c,$(wildcard kernels/cuda/*.c))
+# Host code that tests link without a GPU or nvcc.
+CUDA_TESTED := $(addprefix kernels/cuda/,driver.c gpu.c image_forms.c libraries.c lt.c lt_rules.c \
+               memory_plan.c crc_plan.c pinned.c cudnn.c sdpa_graph.c)
 
 .SECONDARY: $(CUDA_IMAGES)
 
@@ -66,6 +67,6 @@ $(BUILD)/cuda/objects/kernels/cuda/images.o: $(CUDA_IMAGES)
 
 $(BUILD)/refill_cuda.so: $(CUDA_PLUGIN_OBJECTS)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -o $@ $^ -ldl -lm
+	$(Q)$(CC) $(LDFLAGS) -shared $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ -ldl -lm
 
 -include $(CUDA_PLUGIN_OBJECTS:.o=.d)
