@@ -32,8 +32,7 @@ static const char *const command_names[OPTIONS_COMMANDS + 1] = {
     [OPTIONS_VERIFY] = "verify",
 };
 
-static const char *const elements[] = {"bf16", NULL};
-static const char *const kv_elements[] = {"bf16", "fp8", NULL};
+static const char *const elements[] = {"bf16", "fp8", NULL};
 static const char *const policies[] = {
     [POLICY_RECOMPUTE] = "recompute",
     [POLICY_SERIAL] = "serial",
@@ -80,7 +79,7 @@ static const struct options_entry entries[] = {
      FIELD(kv_dtype),
      .argument = "TYPE",
      .initial = "bf16",
-     .accepted = kv_elements,
+     .accepted = elements,
      .help = "element of the KV cache, stored and attended"},
     {.name = "chunk-tokens",
      IS(COUNT, WHAT, C | S | V),

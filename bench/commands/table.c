@@ -29,5 +29,6 @@ const struct command *command_find(const char *name) {
 
 int command_exit_code(int error_code) {
   if (error_code >= 0) return EXIT_GOOD;
-  return error_code == -ENOTSUP ? EXIT_UNSUPPORTED : EXIT_MEASUREMENT;
+  if (error_code == -ENOTSUP) return EXIT_UNSUPPORTED;
+  return error_code == -EINVAL ? EXIT_USAGE : EXIT_MEASUREMENT;
 }

@@ -75,8 +75,8 @@ static int resolve(struct rig *rig, struct error *error) {
   rig->shape = rig->config.shape;
   rig->layers = options->layers ? (int)options->layers : rig->shape.layers;
   if (rig->layers > rig->shape.layers)
-    return error_set(error, -EINVAL, "--layers %d: %s has %d", rig->layers, rig->shape.name,
-                     rig->shape.layers);
+    return error_set(error, -EINVAL, "--layers %d: %s has %d; accepted: 1 to %d", rig->layers,
+                     rig->shape.name, rig->shape.layers, rig->shape.layers);
   rig->element = strcmp(options->dtype, "fp8") == 0 ? ELEMENT_FP8_E4M3 : ELEMENT_BF16;
   rig->kv_element = strcmp(options->kv_dtype, "fp8") == 0 ? ELEMENT_FP8_E4M3 : ELEMENT_BF16;
   rig->page_tokens = rig->config.page_tokens;
@@ -91,6 +91,7 @@ static int resolve(struct rig *rig, struct error *error) {
 static int describe_target(struct rig *rig, struct error *error) {
   const struct options *options = rig->config.options;
   size_t alignment = 4096;
+  rig->target.numa_node = -1;
   if (!rig->emulated && !rig->config.compute_only) {
     const char *directory = options->n_targets ? options->targets[0] : ".";
     if (options->n_targets > 1 || strchr(directory, ','))

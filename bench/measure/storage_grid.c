@@ -87,6 +87,8 @@ int storage_grid_measure(struct storage_grid *grid, const struct rig_config *bas
   config.past_max = config.tokens_max / page_tokens * page_tokens;
   config.tokens_max = config.past_max + page_tokens;
   config.keep_source = false;
+  config.queue_depth = (int)config.options->queue_depth.values[0];
+  config.io_bytes = config.options->io_bytes;
   int first = grid->n_rows;
   int order[STORAGE_ROWS_MAX];
   int failed = rig_open(&rig, &config, error);

@@ -69,7 +69,8 @@ void target_warn(const struct target *target, const char *engine, struct warning
   if (target->virtual_drive)
     warnings_add(warnings, WARNING_DRIVE_VIRTUAL, "%s (%s)", target->drive, target->transport);
   if (!target->direct) warnings_add(warnings, WARNING_NO_DIRECT, "%s", target->path);
-  if (strstr(engine, "buffers not registered")) warnings_add(warnings, WARNING_UNREGISTERED, "%s", engine);
+  if (strstr(engine, "buffers not registered"))
+    warnings_add(warnings, WARNING_UNREGISTERED, "%s", engine);
 }
 
 void rig_warn(const struct rig *rig, struct warnings *warnings) {

@@ -9,6 +9,8 @@
 #include "base/units.h"
 #include "bench/present/sweep_report.h"
 
+#define SAME_SHARE 0.05 /* a TTFT this close to recompute is no gain and no loss */
+
 /* Appends to a text of ANSWER_BYTES; what does not fit is cut. */
 static void append(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void append(char *text, const char *format, ...) {

@@ -37,5 +37,6 @@ Test(command, unknown_names_are_not_found) {
 Test(command, exit_codes) {
   cr_assert_eq(command_exit_code(0), 0);
   cr_assert_eq(command_exit_code(-EIO), 1);
+  cr_assert_eq(command_exit_code(-EINVAL), 2);
   cr_assert_eq(command_exit_code(-ENOTSUP), 77);
 }

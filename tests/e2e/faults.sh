@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# timeout: 280
+# What goes wrong with files and signals: each ends with its own sentence, leaves no junk, and never
+# lets a wrong byte pass.
+set -u
+. "$(dirname "$0")/lib.sh.inc"
+data=$work/data
+mkdir "$data"
+run=(--device playback:zero --model mha-125m --tokens 520 --page-tokens 16)
+sweep=("$refill" sweep "${run[@]}" --alpha 0.95 --repeat 1)
+verify=("$refill" verify "${run[@]}")
+kv() { ls "$data"/refill-*.kv; }
+fresh() { rm -f "$data"/refill-*.kv; expect 0 "${verify[@]}" --target "$data"; }
+
+# Places that cannot be used.
+expect 1 "${sweep[@]}" --target "$work/missing"; says missing
+touch "$work/file"; expect 1 "${sweep[@]}" --target "$work/file"; says directory
+if [ "$(id -u)" != 0 ]; then
+  mkdir "$work/locked"; chmod 555 "$work/locked"
+  expect 1 "${sweep[@]}" --target "$work/locked"; says locked
+fi
+expect 2 "${sweep[@]}" --target "$data" -o "$work/nowhere/r.json"
+[ -z "$(ls -A "$data")" ] || fail "refused, and yet it left: $(ls -A "$data")"
+
+# A small filesystem: told before anything is written, with the bytes.
+if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=8m tmpfs "$work/small" 2>/dev/null; then
+  cleanups+=("umount '$work/small'")
+  expect 1 "${sweep[@]}" --target "$work/small"; says "needed"
+  [ -z "$(ls -A "$work/small")" ] || fail "no room, and yet: $(ls -A "$work/small")"
+fi
+
+# Damage: one bit in the header, the table, a page; truncated; swapped pages; another model's file.
+flip() { # file, offset
+  python3 - "$1" "$2" <<'PY'
+import sys
+f = open(sys.argv[1], "r+b"); f.seek(int(sys.argv[2])); b = f.read(1)
+f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 4])); f.close()
+PY
+}
+fresh; flip "$(kv)" 40; expect 1 "${verify[@]}" --target "$data"
+fresh; flip "$(kv)" 4200; expect 1 "${verify[@]}" --target "$data"
+fresh; size=$(stat -c %s "$(kv)")
+flip "$(kv)" $((size - 300000)); expect 1 "${verify[@]}" --target "$data"; says wrong\\\|failed
+expect 1 "${sweep[@]}" --target "$data"; says wrong
+fresh; truncate -s -4096 "$(kv)"; expect 1 "${verify[@]}" --target "$data"
+fresh; python3 - "$(kv)" <<'PY'
+import os, sys
+page = 16 * 2 * 12 * 64 * 2
+f = open(sys.argv[1], "r+b"); end = os.path.getsize(sys.argv[1])
+a, b = end - 2 * page, end - page
+f.seek(a); x = f.read(page); y = f.read(page)
+f.seek(a); f.write(y); f.write(x); f.close()
+PY
+expect 1 "${verify[@]}" --target "$data"; says failed
+
+# Two runs on one target at once: both right.
+fresh; rm -f "$data"/*
+"${verify[@]}" --target "$data" >"$work/a" 2>&1 & one=$!
+"${verify[@]}" --target "$data" >"$work/b" 2>&1 & two=$!
+wait $one || fail "the first of two: $(cat "$work/a")"
+wait $two || fail "the second of two: $(cat "$work/b")"
+[ "$(ls "$data" | wc -l)" = 1 ] || fail "two runs left: $(ls "$data")"
+
+# SIGKILL at any moment: whole or nothing. SIGINT: what is complete is printed.
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  rm -f "$data"/*
+  "${verify[@]}" --target "$data" >/dev/null 2>&1 & victim=$!
+  sleep "0.0$((i * 7 % 10))$i"
+  kill -9 $victim 2>/dev/null
+  wait $victim 2>/dev/null
+  left=$(ls -A "$data")
+  case "$left" in ''|refill-*.kv) ;; *) fail "SIGKILL left: $left" ;; esac
+  [ -z "$left" ] || expect 0 "${verify[@]}" --target "$data"
+done
+rm -f "$data"/*
+"$refill" sweep --device playback:h100-sxm-llama-3-70b --engine null:read=2GB/s,write=2GB/s --tokens 2048 \
+  --alpha 0.5,0.9 --repeat 100 -o "$work/cut.json" >"$work/out" 2>"$work/err" & victim=$!
+sleep 12; kill -INT $victim; wait $victim; code=$?
+[ "$code" = 1 ] || fail "after SIGINT: exit $code, not 1"
+json "$work/cut.json" 'r["interrupted"] and len(points) >= 1'
+grep -q alpha "$work/out" || fail "SIGINT printed no table"
+
+# A drive that is too slow for its time limit.
+expect 1 "$refill" sweep --device playback:zero --model mha-125m --tokens 520 --page-tokens 16 --alpha 0.5 \
+  --engine null:read=100kB/s --io-timeout 1s; says timeout
+finish
