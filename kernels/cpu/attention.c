@@ -103,7 +103,6 @@ struct call {
   int64_t first, n_tokens, q_stride;
   const bf16 *q;
   bf16 *out;
-  int64_t out_stride;
 };
 
 /* One item: rows [row_first, row_first + n_rows) of one KV head; row r is token r / group, query
@@ -120,8 +119,9 @@ static const bf16 *query_row(const struct call *call, const struct item *item, i
 }
 
 static bf16 *output_row(const struct call *call, const struct item *item, int64_t row) {
+  const struct attention_shape *shape = &call->attention->shape;
   const int64_t head = (int64_t)item->kv_head * item->group + row % item->group;
-  return call->out + row / item->group * call->out_stride + head * call->attention->shape.head_dim;
+  return call->out + (row / item->group * shape->q_heads + head) * shape->head_dim;
 }
 
 static int strip_rows(const struct item *item, int strip) {
@@ -225,9 +225,8 @@ static void run_item(const struct call *call, const struct item *item, struct sc
 }
 
 void attention_run(const struct attention *attention, const struct attention_view *view,
-                   int64_t first, int64_t n_tokens, const bf16 *q, int64_t q_stride, bf16 *out,
-                   int64_t out_stride) {
-  const struct call call = {attention, view, first, n_tokens, q_stride, q, out, out_stride};
+                   int64_t first, int64_t n_tokens, const bf16 *q, int64_t q_stride, bf16 *out) {
+  const struct call call = {attention, view, first, n_tokens, q_stride, q, out};
   const int kv_heads = attention->shape.kv_heads;
   const int group = attention->shape.q_heads / kv_heads;
   const int64_t all = n_tokens * group, tiles = (all + attention->rows - 1) / attention->rows;

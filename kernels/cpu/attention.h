@@ -96,7 +96,6 @@ void attention_run(const struct attention *attention, const struct attention_vie
                    int64_t first, int64_t n_tokens,
                    const bf16 *q,    /* (n_tokens, q_stride), q_heads * D used */
                    int64_t q_stride, /* elements */
-                   bf16 *out,        /* (n_tokens, out_stride), q_heads * D used */
-                   int64_t out_stride);
+                   bf16 *out);       /* (n_tokens, q_heads, D) */
 
 #endif

@@ -39,10 +39,9 @@ size_t cpu_buffers_bytes(const struct cpu_device *cpu) {
   const int64_t m = cpu->chunk_rows, tokens = cpu->config.tokens_max, half = shape->head_dim / 2;
   const int64_t q_dim = (int64_t)shape->q_heads * shape->head_dim;
   const int64_t qkv_dim = q_dim + 2 * (int64_t)shape->kv_heads * shape->head_dim;
-  return part(tokens * shape->hidden, sizeof(bf16)) +
-         part(m * gemm_x_stride(shape->hidden), sizeof(bf16)) +
+  return part(tokens * shape->hidden, sizeof(bf16)) + part(m * shape->hidden, sizeof(bf16)) +
          part(m * larger(qkv_dim, 2 * (int64_t)shape->ffn), sizeof(bf16)) +
-         part(m * larger(gemm_x_stride(q_dim), gemm_x_stride(shape->ffn)), sizeof(bf16)) +
+         part(m * larger(q_dim, shape->ffn), sizeof(bf16)) +
          2 * part(tokens * half, sizeof(float)) + 2 * part(shape->hidden, sizeof(float));
 }
 

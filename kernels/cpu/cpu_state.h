@@ -42,11 +42,11 @@ struct tickets {
  * not alive together, which also keeps them warm in the caches. */
 struct activations {
   bf16 *hidden;      /* (tokens_max, d) the residual stream */
-  bf16 *normed;      /* (m, gemm_x_stride(d)) */
+  bf16 *normed;      /* (m, d) */
   bf16 *qkv;         /* (m, (Hq + 2 Hkv) D); shares with gate_up */
-  bf16 *heads;       /* (m, gemm_x_stride(Hq D)); shares with act */
+  bf16 *heads;       /* (m, Hq D); shares with act */
   bf16 *gate_up;     /* (m, 2, F) */
-  bf16 *act;         /* (m, gemm_x_stride(F)) */
+  bf16 *act;         /* (m, F) */
   float *cosines;    /* (tokens_max, D / 2) */
   float *sines;      /* (tokens_max, D / 2) */
   float *last;       /* (d) the last token after the final norm */

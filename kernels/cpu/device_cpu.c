@@ -77,15 +77,14 @@ static int activations_open(struct cpu_device *cpu, struct error *error) {
   const int64_t q_dim = (int64_t)shape->q_heads * shape->head_dim;
   const int64_t qkv_dim = q_dim + 2 * (int64_t)shape->kv_heads * shape->head_dim;
   const int64_t gate_up = 2 * (int64_t)shape->ffn;
-  const int64_t heads = gemm_x_stride(q_dim), act = gemm_x_stride(shape->ffn);
   struct activations *a = &cpu->activations;
   const int status = memory_map(&cpu->buffers, cpu_buffers_bytes(cpu), &cpu->placement, 1, error);
   if (status != 0) return error_prefix(error, "activations");
   char *at = cpu->buffers.address;
   a->hidden = take(&at, tokens * shape->hidden, sizeof(bf16));
-  a->normed = take(&at, m * gemm_x_stride(shape->hidden), sizeof(bf16));
+  a->normed = take(&at, m * shape->hidden, sizeof(bf16));
   a->qkv = a->gate_up = take(&at, m * (qkv_dim > gate_up ? qkv_dim : gate_up), sizeof(bf16));
-  a->heads = a->act = take(&at, m * (heads > act ? heads : act), sizeof(bf16));
+  a->heads = a->act = take(&at, m * (q_dim > shape->ffn ? q_dim : shape->ffn), sizeof(bf16));
   a->cosines = take(&at, tokens * half, sizeof(float));
   a->sines = take(&at, tokens * half, sizeof(float));
   a->last = take(&at, shape->hidden, sizeof(float));

@@ -91,10 +91,9 @@ static void plan_close(struct gemm_plan *plan) {
 static int describe_matmul(struct gemm_linear *linear, int64_t m, dnnl_primitive_desc_t *matmul,
                            struct error *error) {
   dnnl_memory_desc_t x = {0}, y = {0}, any = {0};
-  int status = check(onednn_md_make_rows(&x, m, linear->k, gemm_x_stride(linear->k)),
-                     "memory_desc of x", error);
+  int status = check(onednn_md_make(&x, m, linear->k, dnnl_ab), "memory_desc of x", error);
   if (status == 0)
-    status = check(onednn_md_make_rows(&y, m, linear->n, linear->n), "memory_desc of y", error);
+    status = check(onednn_md_make(&y, m, linear->n, dnnl_ab), "memory_desc of y", error);
   if (status == 0)
     status = check(onednn_md_make(&any, linear->k, linear->n, dnnl_format_tag_any),
                    "memory_desc of weights", error);

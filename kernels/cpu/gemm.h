@@ -38,13 +38,6 @@ int gemm_linear_open(struct gemm *gemm, struct gemm_linear **linear, int64_t m_f
                      int64_t n, bool accumulate, struct error *error);
 void gemm_linear_close(struct gemm_linear *linear);
 
-/* Elements between the rows of x for a layer from k. Rows a multiple of 4096 bytes apart would all
- * fall into the same few sets of the L1 cache, and an AMX tile reads 16 of them at once: a cache
- * line more between rows made k = 14336 1.5 times and k = 4096 1.15 times as fast. */
-static inline int64_t gemm_x_stride(int64_t k) {
-  return k % (4096 / (int64_t)sizeof(bf16)) == 0 ? k + 32 : k;
-}
-
 /* Bytes that one packed weight matrix of this layer takes. */
 size_t gemm_packed_bytes(const struct gemm_linear *linear);
 
@@ -60,7 +53,7 @@ int gemm_prepare(struct gemm_linear *linear, int64_t m, struct error *error);
 
 /* y = x W^T (+ y), complete on return. -EINVAL for m rows that were not prepared. */
 int gemm_run(struct gemm_linear *linear, const struct gemm_packed *weights, int64_t m,
-             const bf16 *x, /* (m, gemm_x_stride(k)), k used */
+             const bf16 *x, /* (m, k) */
              bf16 *y,       /* (m, n) */
              struct error *error);
 

@@ -33,17 +33,6 @@ static inline dnnl_status_t onednn_md_make(dnnl_memory_desc_t *md, int64_t rows,
 #endif
 }
 
-/* A (rows, columns) bf16 matrix, rows `stride` elements apart; onednn_md_free() it. */
-static inline dnnl_status_t onednn_md_make_rows(dnnl_memory_desc_t *md, int64_t rows,
-                                                int64_t columns, int64_t stride) {
-  const dnnl_dims_t dims = {rows, columns}, strides = {stride, 1};
-#if DNNL_VERSION_MAJOR >= 3
-  return dnnl_memory_desc_create_with_strides(md, 2, dims, dnnl_bf16, strides);
-#else
-  return dnnl_memory_desc_init_by_strides(md, 2, dims, dnnl_bf16, strides);
-#endif
-}
-
 /* An own copy of `source`. */
 static inline dnnl_status_t onednn_md_copy(dnnl_memory_desc_t *md, onednn_md_in source) {
 #if DNNL_VERSION_MAJOR >= 3

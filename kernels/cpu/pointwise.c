@@ -109,17 +109,16 @@ const struct pointwise *pointwise_for(enum isa isa) {
 }
 
 void pointwise_norm(const struct pointwise *kernels, int64_t n_tokens, int64_t d, float eps,
-                    const bf16 *x, const float *weight, bf16 *out, int64_t out_stride) {
+                    const bf16 *x, const float *weight, bf16 *out) {
 #pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < n_tokens; i++)
-    kernels->norm(d, eps, x + i * d, weight, out + i * out_stride);
+  for (int64_t i = 0; i < n_tokens; i++) kernels->norm(d, eps, x + i * d, weight, out + i * d);
 }
 
 void pointwise_swiglu(const struct pointwise *kernels, int64_t n_tokens, int64_t ffn,
-                      const bf16 *gate_up, bf16 *out, int64_t out_stride) {
+                      const bf16 *gate_up, bf16 *out) {
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < n_tokens; i++)
-    kernels->swiglu(ffn, gate_up + i * 2 * ffn, gate_up + i * 2 * ffn + ffn, out + i * out_stride);
+    kernels->swiglu(ffn, gate_up + i * 2 * ffn, gate_up + i * 2 * ffn + ffn, out + i * ffn);
 }
 
 void pointwise_embed(int64_t n_tokens, int64_t d, const int32_t *tokens, const bf16 *table,

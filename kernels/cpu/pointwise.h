@@ -25,14 +25,12 @@ const struct pointwise *pointwise_for(enum isa isa);
 void pointwise_norm(const struct pointwise *kernels, int64_t n_tokens, int64_t d, float eps,
                     const bf16 *x,       /* (n_tokens, d) */
                     const float *weight, /* (d) */
-                    bf16 *out,           /* (n_tokens, out_stride), d used */
-                    int64_t out_stride); /* elements */
+                    bf16 *out);          /* (n_tokens, d) */
 
 /* out = silu(gate) * up. */
 void pointwise_swiglu(const struct pointwise *kernels, int64_t n_tokens, int64_t ffn,
                       const bf16 *gate_up, /* (n_tokens, 2, F) */
-                      bf16 *out,           /* (n_tokens, out_stride), F used */
-                      int64_t out_stride); /* elements */
+                      bf16 *out);          /* (n_tokens, F) */
 
 /* out[i] = table[tokens[i]]; ids were checked. */
 void pointwise_embed(int64_t n_tokens, int64_t d, const int32_t *tokens, /* (n_tokens) */

@@ -78,7 +78,7 @@ static int layer_attention(const struct probe *probe, struct error *error) {
     to = cpu_chunk_end(cpu, from, end);
     attention_run(&cpu->attention, &view, from, to - from, cpu->activations.qkv,
                   (int64_t)(shape->q_heads + 2 * shape->kv_heads) * shape->head_dim,
-                  cpu->activations.heads, gemm_x_stride((int64_t)shape->q_heads * shape->head_dim));
+                  cpu->activations.heads);
   }
   return 0;
 }
@@ -113,11 +113,10 @@ static void fill_activations(struct cpu_device *cpu) {
   const struct activations *a = &cpu->activations;
   const int64_t m = cpu->chunk_rows, q_dim = (int64_t)shape->q_heads * shape->head_dim;
   const int64_t qkv_dim = q_dim + 2 * (int64_t)shape->kv_heads * shape->head_dim;
-  const int64_t heads = gemm_x_stride(q_dim), act = gemm_x_stride(shape->ffn);
   fill_values(a->hidden, m * shape->hidden, 0);
-  fill_values(a->normed, m * gemm_x_stride(shape->hidden), 1);
+  fill_values(a->normed, m * shape->hidden, 1);
   fill_values(a->qkv, m * qkv_dim, 2);
-  fill_values(a->heads, m * (heads > act ? heads : act), 3);
+  fill_values(a->heads, m * (q_dim > shape->ffn ? q_dim : shape->ffn), 3);
 }
 
 static int probe_layer_gemms(struct probe *probe, struct device_rate *rate, struct error *error) {
@@ -143,8 +142,7 @@ static int probe_attention(struct probe *probe, struct device_rate *rate, struct
 static int square_rate(struct probe *probe, int64_t n, struct device_rate *rate,
                        struct error *error) {
   struct memory memory = {0};
-  const int64_t values = n * gemm_x_stride(n);
-  const size_t matrix_bytes = memory_round_up((size_t)values * sizeof(bf16), 4096);
+  const size_t matrix_bytes = memory_round_up((size_t)(n * n) * sizeof(bf16), 4096);
   struct gemm *gemm = probe->cpu->gemm;
   int status = gemm_linear_open(gemm, &probe->square, n, n, n, false, error);
   if (status == 0)
@@ -154,7 +152,7 @@ static int square_rate(struct probe *probe, int64_t n, struct device_rate *rate,
     probe->square_n = n;
     probe->from = memory.address;
     probe->to = (bf16 *)((char *)memory.address + matrix_bytes);
-    fill_values(probe->from, values, 5);
+    fill_values(probe->from, n * n, 5);
     status = gemm_pack(probe->square, probe->from, (char *)memory.address + 2 * matrix_bytes,
                        &probe->square_weights, error);
   }

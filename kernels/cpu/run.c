@@ -74,14 +74,13 @@ static int attention_part(struct cpu_device *cpu, const struct layer_weights *w,
   const int64_t m = to - from;
   const int64_t qkv_dim = (int64_t)(shape->q_heads + 2 * shape->kv_heads) * shape->head_dim;
   pointwise_norm(cpu->pointwise, m, shape->hidden, (float)shape->norm_eps, x, w->norm_attention,
-                 a->normed, gemm_x_stride(shape->hidden));
+                 a->normed);
   const int status =
       gemm_run(cpu->linears[LINEAR_QKV], w->packed[LINEAR_QKV], m, a->normed, a->qkv, error);
   if (status != 0) return status;
   cpu_kv_store(cpu, layer, from, m, a->qkv);
   const struct attention_view view = cpu_kv_view(cpu, layer);
-  attention_run(&cpu->attention, &view, from, m, a->qkv, qkv_dim, a->heads,
-                gemm_x_stride((int64_t)shape->q_heads * shape->head_dim));
+  attention_run(&cpu->attention, &view, from, m, a->qkv, qkv_dim, a->heads);
   return gemm_run(cpu->linears[LINEAR_OUT], w->packed[LINEAR_OUT], m, a->heads, x, error);
 }
 
@@ -91,11 +90,11 @@ static int ffn_part(struct cpu_device *cpu, const struct layer_weights *w, int64
   const struct shape *shape = &cpu->config.shape;
   const struct activations *a = &cpu->activations;
   pointwise_norm(cpu->pointwise, m, shape->hidden, (float)shape->norm_eps, x, w->norm_ffn,
-                 a->normed, gemm_x_stride(shape->hidden));
+                 a->normed);
   const int status = gemm_run(cpu->linears[LINEAR_GATE_UP], w->packed[LINEAR_GATE_UP], m, a->normed,
                               a->gate_up, error);
   if (status != 0) return status;
-  pointwise_swiglu(cpu->pointwise, m, shape->ffn, a->gate_up, a->act, gemm_x_stride(shape->ffn));
+  pointwise_swiglu(cpu->pointwise, m, shape->ffn, a->gate_up, a->act);
   return gemm_run(cpu->linears[LINEAR_DOWN], w->packed[LINEAR_DOWN], m, a->act, x, error);
 }
 

@@ -85,8 +85,7 @@ static void run_kernels(const struct attention_case *c, const struct operands *o
                error.message);
   const struct attention_view view = {o->pages, o->page_bytes, c->page_tokens,
                                       (int64_t)c->kv_heads * c->head_dim};
-  attention_run(&attention, &view, c->n_past, c->n_new, o->q, o->q_stride, o->out,
-                (int64_t)c->q_heads * c->head_dim);
+  attention_run(&attention, &view, c->n_past, c->n_new, o->q, o->q_stride, o->out);
   attention_close(&attention);
 }
 

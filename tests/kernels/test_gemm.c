@@ -37,14 +37,14 @@ static struct bench open_bench(int64_t m_full, int64_t k, int64_t n, bool accumu
   cr_assert_eq(gemm_linear_open(b.gemm, &b.linear, m_full, k, n, accumulate, &error), 0, "%s",
                error.message);
   cr_assert_eq(memory_map(&b.memory, gemm_packed_bytes(b.linear), NULL, 1, &error), 0);
-  b.x = allocate((size_t)(m_full * gemm_x_stride(k)) * sizeof(bf16));
+  b.x = allocate((size_t)(m_full * k) * sizeof(bf16));
   b.y = allocate((size_t)(m_full * n) * sizeof(bf16));
   b.w = allocate((size_t)(n * k) * sizeof(bf16));
   b.x_plain = allocate((size_t)(m_full * k) * sizeof(float));
   b.y_plain = allocate((size_t)(m_full * n) * sizeof(float));
   b.w_plain = allocate((size_t)(n * k) * sizeof(float));
   for (int64_t i = 0; i < m_full; i++)
-    tolerance_fill(k, (uint64_t)(100 + i), b.x + i * gemm_x_stride(k), b.x_plain + i * k);
+    tolerance_fill(k, (uint64_t)(100 + i), b.x + i * k, b.x_plain + i * k);
   tolerance_fill(n * k, 2, b.w, b.w_plain);
   cr_assert_eq(gemm_pack(b.linear, b.w, b.memory.address, &b.packed, &error), 0, "%s",
                error.message);
