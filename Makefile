@@ -78,6 +78,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/version.h
 $(BUILD)/kernels/playback/builtin.o: $(wildcard kernels/playback/profiles/*.json)
 
 include kernels/cuda/cuda.mk
+include tests/vgpu/vgpu.mk
 
 # ---- tests: one Criterion program per part, mirroring the sources -----------------------
 

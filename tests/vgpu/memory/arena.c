@@ -193,3 +193,7 @@ void arena_mark(const struct arena *arena, uint64_t address, size_t bytes) {
 bool arena_written(const struct arena *arena, uint64_t address, size_t bytes) {
   return memchr(arena->state + (address - arena->base), 0, bytes) == NULL;
 }
+
+void arena_unmark(const struct arena *arena, uint64_t address, size_t bytes) {
+  memset(arena->state + (address - arena->base), 0, bytes);
+}

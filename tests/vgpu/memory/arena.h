@@ -59,4 +59,7 @@ void *arena_data(const struct arena *arena, uint64_t address);
 void arena_mark(const struct arena *arena, uint64_t address, size_t bytes);
 bool arena_written(const struct arena *arena, uint64_t address, size_t bytes);
 
+/* Takes the mark away. */
+void arena_unmark(const struct arena *arena, uint64_t address, size_t bytes);
+
 #endif

@@ -1,0 +1,117 @@
+/*
+ * The multiplication itself: both operands as float rows of k, then dot products on all CPUs.
+ *
+ * A column of B (or C) that nobody wrote makes a column of D that nobody wrote: padding rows of the
+ * tokens may hold anything, as long as nobody uses what comes of them.
+ */
+#include <stdlib.h>
+
+#include "tests/vgpu/cublaslt/lt_state.h"
+
+#include "tests/vgpu/ptx/number.h"
+
+#define SUMS 16 /* partial sums, so that the compiler vectorises */
+
+struct product {
+  const struct work *work;
+  float *a, *b;    /* (m, k), (n, k) */
+  bool *b_written; /* (n) */
+  float scale;
+  bool failed;
+};
+
+static float element(const unsigned char *bytes, int type, uint64_t at) {
+  uint16_t half;
+  float value;
+  switch (type) {
+  case LT_TYPE_BF16:
+    memcpy(&half, bytes + 2 * at, 2);
+    return float_of_bf16(half);
+  case LT_TYPE_E4M3:
+    return float_of_e4m3(bytes[at]);
+  default:
+    memcpy(&value, bytes + 4 * at, 4);
+    return value;
+  }
+}
+
+/* Rows of k: a transposed A and a plain B lie so already. */
+static bool unpack(float *out, bool *written, uint64_t address, const struct layout *layout,
+                   bool k_first, uint64_t rows, uint64_t k) {
+  const unsigned char *bytes = vgpu_bytes(address);
+  size_t each = type_bytes(layout->type);
+  uint64_t row_step = k_first ? (uint64_t)layout->leading : 1;
+  uint64_t k_step = k_first ? 1 : (uint64_t)layout->leading;
+  bool all = true;
+  for (uint64_t row = 0; row < rows; row++) {
+    bool good = !k_first || vgpu_written(address + row * row_step * each, k * each);
+    for (uint64_t i = 0; i < k; i++)
+      out[row * k + i] = element(bytes, layout->type, row * row_step + i * k_step);
+    if (written) written[row] = good;
+    all = all && good;
+  }
+  return all;
+}
+
+static float dot(const float *x, const float *y, uint64_t k) {
+  float sums[SUMS] = {0}, sum = 0;
+  uint64_t i = 0;
+  for (; i + SUMS <= k; i += SUMS)
+    for (int j = 0; j < SUMS; j++) sums[j] += x[i + (uint64_t)j] * y[i + (uint64_t)j];
+  for (; i < k; i++) sum += x[i] * y[i];
+  for (int j = 0; j < SUMS; j++) sum += sums[j];
+  return sum;
+}
+
+static void columns(int64_t first, int64_t last, void *argument) {
+  struct product *product = argument;
+  const struct work *work = product->work;
+  const struct problem *p = &work->problem;
+  size_t c_each = type_bytes(p->c.type), d_each = type_bytes(p->d.type);
+  for (uint64_t n = (uint64_t)first; n < (uint64_t)last; n++) {
+    uint64_t c_at = n * (uint64_t)p->c.leading, d_at = n * (uint64_t)p->d.leading;
+    bool written = product->b_written[n];
+    if (work->beta != 0 && !vgpu_written(work->c + c_at * c_each, p->m * c_each)) written = false;
+    for (uint64_t m = 0; m < p->m; m++) {
+      float value = work->alpha * product->scale *
+                    dot(product->a + m * p->k, product->b + n * p->k, p->k);
+      if (work->beta != 0)
+        value += work->beta * element(vgpu_bytes(work->c), p->c.type, c_at + m);
+      unsigned char *target = vgpu_bytes(work->d + (d_at + m) * d_each);
+      uint16_t half = bf16_of_float(value, false);
+      memcpy(target, p->d.type == LT_TYPE_BF16 ? (void *)&half : (void *)&value, d_each);
+    }
+    vgpu_mark(work->d + d_at * d_each, p->m * d_each, written);
+  }
+}
+
+static float scale_of(uint64_t address) {
+  if (address == 0) return 1.0F;
+  const void *bytes = vgpu_read(address, sizeof(float));
+  float scale = 1.0F;
+  if (bytes) memcpy(&scale, bytes, sizeof scale);
+  return scale;
+}
+
+void run_matmul(void *argument) {
+  const struct work *work = argument;
+  const struct problem *p = &work->problem;
+  if (vgpu_is_broken()) return;
+  struct product product = {.work = work,
+                            .a = malloc(p->m * p->k * sizeof(float)),
+                            .b = malloc(p->n * p->k * sizeof(float)),
+                            .b_written = malloc(p->n)};
+  if (product.a && product.b && product.b_written) {
+    product.scale = scale_of(p->desc.scale_a) * scale_of(p->desc.scale_b);
+    if (!unpack(product.a, NULL, work->a, &p->a, p->desc.transpose_a != LT_OP_NONE, p->m, p->k))
+      vgpu_finding("cublasLtMatmul: A is read where nobody wrote it");
+    unpack(product.b, product.b_written, work->b, &p->b, p->desc.transpose_b == LT_OP_NONE, p->n,
+           p->k);
+    vgpu_parallel((int64_t)p->n, columns, &product);
+  } else {
+    vgpu_finding("cublasLtMatmul: no host memory");
+  }
+  free(product.a);
+  free(product.b);
+  free(product.b_written);
+}

@@ -1,0 +1,41 @@
+# The virtual GPU: libraries with the real names, put before the loader's path in tests, and the
+# tests that use them. tests/vgpu/README.md says what it checks.
+
+VGPU_LIB := $(BUILD)/vgpu/lib
+VGPU_CFLAGS := -O3 -march=native -ffp-contract=off -fPIC -fvisibility=hidden
+VGPU_PTX := $(wildcard tests/vgpu/ptx/*.c tests/vgpu/memory/*.c) base/error.c
+VGPU_DRIVER := $(VGPU_PTX) $(wildcard tests/vgpu/libcuda/*.c)
+VGPU_LT := $(wildcard tests/vgpu/cublaslt/*.c) tests/vgpu/ptx/number.c
+vgpu_objects = $(patsubst %.c,$(BUILD)/vgpu/objects/%.o,$(1))
+VGPU_LIBRARIES := $(VGPU_LIB)/libcuda.so.1 $(VGPU_LIB)/libcublasLt.so.13
+
+$(BUILD)/vgpu/objects/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $< (virtual GPU)"
+	$(Q)$(CC) $(ALL_CFLAGS) $(VGPU_CFLAGS) -c -o $@ $<
+
+# Products of halves are exact in float: fusing them changes nothing but the time.
+$(BUILD)/vgpu/objects/tests/vgpu/ptx/matrix.o: VGPU_CFLAGS += -ffp-contract=fast
+
+$(VGPU_LIB)/libcuda.so.1: $(call vgpu_objects,$(VGPU_DRIVER))
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libcuda.so.1 -o $@ $^ -lm
+
+$(VGPU_LIB)/libcublasLt.so.13: $(call vgpu_objects,$(VGPU_LT)) $(VGPU_LIB)/libcuda.so.1
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libcublasLt.so.13 \
+	  -Wl,-rpath,'$$ORIGIN' -o $@ $^ -lm
+
+# Which PTX each cubin was made from, and ptxas' log with its registers.
+$(BUILD)/vgpu/manifest: $(CUDA_IMAGES)
+	@mkdir -p $(@D)
+	$(Q)for module in $(CUDA_MODULES); do for pair in sm_90a:compute_90a sm_80:compute_80; do \
+	  stem=$(abspath $(CUDA_IMAGES_DIR))/$$module; \
+	  echo $$stem.$${pair%:*}.cubin $$stem.$${pair#*:}.ptx $$stem.$${pair%:*}.cubin.log; \
+	done; done >$@
+
+.PHONY: vgpu-libraries
+vgpu-libraries: $(VGPU_LIBRARIES)
+
+-include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT)))
