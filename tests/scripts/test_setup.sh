@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # scripts/setup.sh against stand-ins for apt-get, sudo and id: what it asks for, when it refuses.
+# shellcheck disable=SC2046 # lists of words
 set -u
 . "$(dirname "$0")/lib/tree.sh"
 bash=$(command -v bash)
@@ -53,12 +54,23 @@ setup() {
 said() { grep -qF -- "$1" "$tree/out" || fail "expected '$1', got: $(cat "$tree/out")"; }
 logged() { [ "$(cat "$log")" = "$1" ] || fail "expected call '$1', got: $(cat "$log")"; }
 
-BUILD='gcc make pkg-config liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h'
+# What the demonstration needs, from the script's own table, less what is named.
+needs_without() {
+  local thing
+  while read -r _ thing; do
+    case " $* " in
+      *" ${thing#[ch]:} "*) ;;
+      *) echo "${thing#[ch]:}" ;;
+    esac
+  done < <(sed -n '/^DEMO="/,/"$/{s/^DEMO=//;s/"//g;p}' "$here/scripts/setup.sh")
+}
+
 INSTALL='install -y -q --no-install-recommends'
 
 # Everything is there: silent, and apt is not called.
-# shellcheck disable=SC2086
-machine 1000 $BUILD
+mapfile -t all < <(needs_without)
+[ "${#all[@]}" -ge 7 ] || fail "the table was not read: ${all[*]}"
+machine 1000 "${all[@]}"
 with_apt
 setup demo || fail 'complete, yet it failed'
 logged ''
@@ -67,17 +79,17 @@ logged ''
 # The lists differ: the same machine lacks what tests need.
 command_of sudo <<<'exit 1'
 setup test && fail 'tests need more than the demonstration'
-said 'sudo apt-get install -y --no-install-recommends libcriterion-dev fio gnuplot-nox clang-format'
+said 'sudo apt-get install -y --no-install-recommends libcriterion-dev fio '
 logged ''
 
 # Root installs, with one call that names only what is missing.
-machine 0 gcc make pkg-config liburing.h oneapi/dnnl/dnnl.h jansson.h
+machine 0 $(needs_without hwloc.h)
 with_apt
 APT_BRINGS=hwloc.h setup demo || fail "root could not install: $(cat "$tree/out")"
 logged "apt-get $INSTALL libhwloc-dev"
 
 # Package lists that are out of date are refreshed, once, only after a failure.
-machine 0 gcc make liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h
+machine 0 $(needs_without pkg-config)
 with_apt
 APT_NEEDS_UPDATE=1 APT_BRINGS=pkg-config setup demo || fail 'no second try after the refresh'
 logged "apt-get $INSTALL pkg-config
@@ -85,20 +97,23 @@ apt-get update -q
 apt-get $INSTALL pkg-config"
 
 # An installation that brings nothing is a failure, whatever apt said.
-machine 0 gcc make liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h
+machine 0 $(needs_without pkg-config)
 with_apt
 setup demo && fail 'still missing, yet it succeeded'
 said 'missing here: pkg-config'
 
 # Someone else: through sudo where that works without a password ...
-machine 1000 gcc make liburing.h hwloc.h oneapi/dnnl/dnnl.h jansson.h
+machine 1000 $(needs_without pkg-config)
 with_apt
-command_of sudo <<<'[ "$1" = -n ] && shift; "$@"'
-APT_BRINGS=pkg-config setup demo || fail "sudo was not used: $(cat "$tree/out")"
-logged "apt-get $INSTALL pkg-config"
+command_of sudo <<<'[ "$1" = -n ] && shift
+[ "$1" = true ] || echo "by sudo" >>"'"$log"'"
+"$@"'
+APT_BRINGS=pkg-config setup demo || fail "it failed: $(cat "$tree/out")"
+logged "by sudo
+apt-get $INSTALL pkg-config"
 
 # ... and where it does not, the exact command.
-machine 1000 gcc make liburing.h hwloc.h
+machine 1000 $(needs_without pkg-config oneapi/dnnl/dnnl.h jansson.h)
 with_apt
 command_of sudo <<<'exit 1'
 setup demo && fail 'may not install, yet it succeeded'
