@@ -54,7 +54,11 @@ static int resolve(struct driver *driver, driver_get_proc *get_proc, struct erro
     driver_result result =
         get_proc(entries[i].symbol, &function, DRIVER_API_VERSION, DRIVER_PROC_DEFAULT, &status);
     if (result == DRIVER_STUB_LIBRARY) return stub_error(driver, error);
-    if (result != DRIVER_SUCCESS || !function) return old_error(driver, entries[i].symbol, error);
+    if (result != DRIVER_SUCCESS || !function) {
+      char what[64];
+      snprintf(what, sizeof what, "it has no %s of CUDA 12.0", entries[i].symbol);
+      return old_error(driver, what, error);
+    }
     memcpy(entries[i].member, &function, sizeof function);
   }
   return 0;

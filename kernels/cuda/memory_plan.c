@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/units.h"
 
 #define RESERVE_BYTES (UINT64_C(2) << 30) /* for the libraries' own needs during runs */
 
@@ -117,26 +118,29 @@ static int64_t tokens_that_fit(const struct device_config *config, size_t usable
   return low * config->page_tokens;
 }
 
+/* Says what is needed, what there is, and the first thing that would help. */
 static int too_little(const struct memory_plan *plan, const struct device_config *config,
                       size_t usable_bytes, int sets, struct error *error) {
   const int64_t fits = tokens_that_fit(config, usable_bytes, sets);
-  const double needed = (double)bytes_of(plan, slots_min(config), sets);
+  char needed[UNITS_TEXT_BYTES], usable[UNITS_TEXT_BYTES], set[UNITS_TEXT_BYTES];
+  units_format_bytes(needed, (double)bytes_of(plan, slots_min(config), sets));
+  units_format_bytes(usable, (double)usable_bytes);
+  units_format_bytes(set, (double)plan->weights.bytes);
   if (sets > 1)
     return error_set(error, -ENOMEM,
-                     "%s with %lld tokens and --weight-sets %d needs %.1f GiB of GPU memory, %.1f "
-                     "GiB can be had: leave --weight-sets out, or use fewer (a set is %.2f GiB)",
-                     config->shape.name, (long long)config->tokens_max, sets, needed / 0x1p30,
-                     (double)usable_bytes / 0x1p30, (double)plan->weights.bytes / 0x1p30);
+                     "%s with %lld tokens and --weight-sets %d needs %s of GPU memory, %s can be "
+                     "had: leave --weight-sets out, or use fewer (a set is %s)",
+                     config->shape.name, (long long)config->tokens_max, sets, needed, usable, set);
   if (fits == 0)
     return error_set(error, -ENOMEM,
-                     "%s needs %.1f GiB of GPU memory, %.1f GiB can be had (a MIG slice, or memory "
-                     "in use by others?): use a smaller --model, --chunk-tokens or --dtype fp8",
-                     config->shape.name, needed / 0x1p30, (double)usable_bytes / 0x1p30);
+                     "%s needs %s of GPU memory, %s can be had (a MIG slice, or memory in use by "
+                     "others?): use a smaller --model, --chunk-tokens or --dtype fp8",
+                     config->shape.name, needed, usable);
   return error_set(error, -ENOMEM,
-                   "%s with %lld tokens needs %.1f GiB of GPU memory, %.1f GiB can be had: up to "
-                   "%lld tokens fit, more with --kv-dtype fp8 or a smaller --window",
-                   config->shape.name, (long long)config->tokens_max, needed / 0x1p30,
-                   (double)usable_bytes / 0x1p30, (long long)fits);
+                   "%s with %lld tokens needs %s of GPU memory, %s can be had: up to %lld tokens "
+                   "fit, more with --kv-dtype fp8 or a smaller --window",
+                   config->shape.name, (long long)config->tokens_max, needed, usable,
+                   (long long)fits);
 }
 
 int memory_plan(struct memory_plan *plan, const struct device_config *config, size_t free_bytes,
