@@ -30,8 +30,8 @@ struct command {
 const struct command *command_find(const char *name);
 const struct command *command_at(int index);
 
-/* The exit code that an error code means: -ENOTSUP 77, -EINVAL (what was asked for makes no sense with this
- * model, profile or file) 2, all else 1. */
+/* The exit code that an error code means: -ENOTSUP 77, -EINVAL (what was asked for makes no sense
+ * with this model, profile or file) 2, all else 1. */
 int command_exit_code(int error_code);
 
 /* True once SIGINT or SIGTERM arrived: commands end their loops, print what is complete, and

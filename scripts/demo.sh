@@ -26,7 +26,7 @@ tokens_that_fit() { # bytes of KV per token, wanted tokens
     wanted=$((wanted / 2))
   done
   if [ $((3 * wanted * $1 / 1048576)) -gt "$free_mib" ]; then
-    echo "demo: $target has ${free_mib} MiB free, $((3 * wanted * $1 / 1048576)) are needed for $wanted tokens" >&2
+    echo "demo: $target has $free_mib MiB free, $((3 * wanted * $1 / 1048576)) are needed" >&2
     exit 1
   fi
   echo "$wanted"
@@ -53,4 +53,4 @@ sweep cpu "mha-125m on this processor, $cpu_tokens tokens" \
 sweep h100 "Llama-3-70B played back at a published H100's pace, $played_tokens tokens" \
   --device playback:h100-sxm-llama-3-70b --tokens "$played_tokens" --repeat 5 --budget 140s
 
-say "Left in $output: results (.json, .csv), pictures (.svg), timelines (-trace.json, open in ui.perfetto.dev)"
+say "Left in $output: results (.json, .csv), pictures (.svg), timelines (-trace.json, for Perfetto)"

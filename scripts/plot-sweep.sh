@@ -8,7 +8,8 @@ set -euo pipefail
 
 [ $# -ge 2 ] || { sed -n '2,6p' "$0" >&2; exit 2; }
 csv=$1 picture=$2 title=${3:-"TTFT, observed and modelled"}
-command -v gnuplot >/dev/null || { echo "plot-sweep: gnuplot is missing: scripts/setup.sh demo" >&2; exit 77; }
+command -v gnuplot >/dev/null ||
+  { echo "plot-sweep: gnuplot is missing: scripts/setup.sh demo" >&2; exit 77; }
 
 data=$(mktemp) && trap 'rm -f "$data"' EXIT
 
@@ -16,7 +17,7 @@ data=$(mktemp) && trap 'rm -f "$data"' EXIT
 tr -d '\r' <"$csv" | awk -F, '
   NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
   /^$/ { exit }
-  $at["policy"] == "recompute" { print $at["alpha"], $at["first_token_s"], 0, "nan", "nan", "nan", 1 > "/dev/stdout" }
+  $at["policy"] == "recompute" { print 0, $at["first_token_s"], 0, "nan", "nan", "nan", 1 }
   $at["policy"] == "overlap" {
     print $at["alpha"], $at["first_token_s"], $at["first_token_half_width"], $at["model_ideal_s"],
           $at["model_pipelined_s"], $at["model_contended_s"], $at["speedup"]

@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bench/present/host_warn.h"
 #include "bench/commands/table.h"
 #include "bench/measure/compute_grid.h"
 #include "bench/measure/storage_grid.h"
 #include "bench/measure/sweep_plan.h"
 #include "bench/present/calibrate_report.h"
+#include "bench/present/host_warn.h"
 #include "bench/present/leave.h"
 #include "bench/present/progress.h"
 #include "bench/present/result.h"

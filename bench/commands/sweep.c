@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "bench/present/host_warn.h"
 #include "bench/commands/table.h"
 #include "bench/measure/break_even.h"
 #include "bench/measure/sweep_plan.h"
 #include "bench/measure/trace.h"
+#include "bench/present/host_warn.h"
 #include "bench/present/leave.h"
 #include "bench/present/progress.h"
 #include "bench/present/publish.h"

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/present/host_warn.h"
 #include "bench/commands/table.h"
 #include "bench/measure/equality.h"
+#include "bench/present/host_warn.h"
 #include "bench/present/leave.h"
 #include "bench/present/progress.h"
 #include "bench/present/result.h"

@@ -4,8 +4,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "bench/measure/gates.h"
 
 struct waiter {
@@ -41,7 +41,7 @@ Test(gates, wakes_when_enough_layers_came, .timeout = 10) {
   pthread_t thread;
   pthread_create(&thread, NULL, wait_for, &waiter);
   for (int i = 0; i < 3; i++) {
-    usleep(2000);
+    clock_sleep_until_s(clock_now_s() + 0.002);
     gates_advance(&gates, GATE_LANDED);
   }
   pthread_join(thread, NULL);
@@ -56,7 +56,7 @@ Test(gates, failure_wakes_everyone_and_keeps_the_first_error, .timeout = 10) {
   struct waiter waiter = {.gates = &gates, .layers = 1};
   pthread_t thread;
   pthread_create(&thread, NULL, wait_for, &waiter);
-  usleep(2000);
+  clock_sleep_until_s(clock_now_s() + 0.002);
   struct error first = {0};
   struct error second = {0};
   error_set(&first, -EIO, "the first");

@@ -23,7 +23,8 @@ expect 2 "${sweep[@]}" --target "$data" -o "$work/nowhere/r.json"
 [ -z "$(ls -A "$data")" ] || fail "refused, and yet it left: $(ls -A "$data")"
 
 # A small filesystem: told before anything is written, with the bytes.
-if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=8m tmpfs "$work/small" 2>/dev/null; then
+mkdir "$work/small"
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=8m tmpfs "$work/small" 2>/dev/null; then
   cleanups+=("umount '$work/small'")
   expect 1 "${sweep[@]}" --target "$work/small"; says "needed"
   [ -z "$(ls -A "$work/small")" ] || fail "no room, and yet: $(ls -A "$work/small")"
@@ -73,14 +74,15 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
   [ -z "$left" ] || expect 0 "${verify[@]}" --target "$data"
 done
 rm -f "$data"/*
-"$refill" sweep --device playback:h100-sxm-llama-3-70b --engine null:read=2GB/s,write=2GB/s --tokens 2048 \
-  --alpha 0.5,0.9 --repeat 100 -o "$work/cut.json" >"$work/out" 2>"$work/err" & victim=$!
+"$refill" sweep --device playback:h100-sxm-llama-3-70b --engine null:read=2GB/s,write=2GB/s \
+  --tokens 2048 --alpha 0.5,0.9 --repeat 100 -o "$work/cut.json" >"$work/out" 2>"$work/err" &
+victim=$!
 sleep 12; kill -INT $victim; wait $victim; code=$?
 [ "$code" = 1 ] || fail "after SIGINT: exit $code, not 1"
 json "$work/cut.json" 'r["interrupted"] and len(points) >= 1'
 grep -q alpha "$work/out" || fail "SIGINT printed no table"
 
 # A drive that is too slow for its time limit.
-expect 1 "$refill" sweep --device playback:zero --model mha-125m --tokens 520 --page-tokens 16 --alpha 0.5 \
-  --engine null:read=100kB/s --io-timeout 1s; says timeout
+expect 1 "$refill" sweep "${run[@]}" --alpha 0.5 --engine null:read=100kB/s --io-timeout 1s
+says timeout
 finish

@@ -8,7 +8,8 @@ set -u
 skip() { echo "SKIPPED: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root for a loop device"
 command -v fio >/dev/null || skip "fio is missing: scripts/setup.sh test"
-[ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 6 ] || skip "needs 6 GiB of memory"
+[ "$(awk '/MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)" -ge 6 ] ||
+  skip "needs 6 GiB of memory"
 
 mkdir "$work/ram" "$work/drive"
 mount -t tmpfs -o size=2g tmpfs "$work/ram" 2>/dev/null || skip "tmpfs cannot be mounted here"
@@ -24,8 +25,8 @@ cleanups+=("umount '$work/drive'")
 # 256 tokens of Llama-3-70B are pages of 1 MiB a layer; 8 pages, 80 layers: 640 MiB.
 ours() {
   "$refill" sweep --device playback:zero --model llama-3-70b --tokens 2049 --page-tokens 256 \
-    --io-size 1MiB --queue-depth 32 --alpha 0.9999 --repeat 1 --store off --window 8 --policy overlap \
-    --target "$work/drive" -o "$work/ours.json" >/dev/null 2>"$work/err" ||
+    --io-size 1MiB --queue-depth 32 --alpha 0.9999 --repeat 1 --store off \
+    --window 8 --target "$work/drive" -o "$work/ours.json" >/dev/null 2>"$work/err" ||
     { cat "$work/err"; return 1; }
   python3 - "$work/ours.json" <<'PY'
 import json, sys
@@ -35,9 +36,10 @@ PY
 }
 theirs() {
   fio --name=read --filename="$(ls "$work"/drive/refill-*.kv)" --rw=read --bs=1M --iodepth=32 \
-    --ioengine=io_uring --registerfiles=1 --fixedbufs=1 --direct=1 --readonly --offset=1M --size=625M \
-    --output-format=json 2>/dev/null |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"][0]["read"]["bw_bytes"] / 1e9)'
+    --ioengine=io_uring --registerfiles=1 --fixedbufs=1 --direct=1 --readonly --offset=1M \
+    --size=625M --output-format=json 2>/dev/null | python3 -c '
+import json, sys
+print(json.load(sys.stdin)["jobs"][0]["read"]["bw_bytes"] / 1e9)'
 }
 
 for try in 1 2 3; do
@@ -47,7 +49,8 @@ for try in 1 2 3; do
     if [ $((pair % 2)) = 1 ]; then a=$(ours) b=$(theirs); else b=$(theirs) a=$(ours); fi
     echo "$a $b" >>"$work/pairs"
   done
-  median=$(awk '{ print $1 / $2 }' "$work/pairs" | sort -g | awk '{ r[NR] = $1 } END { print (r[3] + r[4]) / 2 }')
+  median=$(awk '{ print $1 / $2 }' "$work/pairs" | sort -g |
+    awk '{ r[NR] = $1 } END { print (r[3] + r[4]) / 2 }')
   echo "try $try: median ratio to fio $median; GB/s ours, fio: $(tr '\n' ';' <"$work/pairs")"
   awk -v r="$median" 'BEGIN { exit !(r >= 0.97) }' && finish
 done

@@ -14,29 +14,39 @@ expect 0 "$refill" sweep --device cpu "${small[@]}" "${pages[@]}" --repeat 2 --a
 json "$work/sweep.json" 'r["schema"] == "refill/1" and len(points) == 2'
 json "$work/sweep.json" 'all(p["wrong_bytes"] == 0 and p["checked_pages"] > 0 for p in points)'
 json "$work/sweep.json" 'all(len(p["first_token_s"]["samples"]) == 2 for p in points)'
-json "$work/sweep.json" 'all(p["n_past"] % 16 == 0 and p["n_past"] + p["n_new"] == 273 for p in points)'
+json "$work/sweep.json" \
+  'all(p["n_past"] % 16 == 0 and p["n_past"] + p["n_new"] == 273 for p in points)'
 json "$work/sweep.json" 'r["rig"]["layers_run"] == 2 and r["rig"]["layers_model"] == 12'
-json "$work/sweep.json" 'all(p["durable_s"]["median"] >= p["first_token_s"]["median"] for p in points)'
-json "$work/sweep.json" 'all(math.isclose(p["compute_s_per_token"] * p["n_new"], m(p, "compute_alone_s"), rel_tol=1e-9) for p in points)'
+json "$work/sweep.json" \
+  'all(p["durable_s"]["median"] >= p["first_token_s"]["median"] for p in points)'
+json "$work/sweep.json" \
+  'all(math.isclose(p["compute_s_per_token"] * p["n_new"], m(p, "compute_alone_s"), rel_tol=1e-9)
+    for p in points)'
 json "$work/sweep.json" 'any(w["name"] == "layers-fewer" for w in r["warnings"])'
 json "$work/sweep.json" 'r["summary"][0]["e"] > 0 and 0 <= r["summary"][0]["alpha_star"] <= 1'
-json "$work/trace.json" '{e["cat"] for e in r["traceEvents"] if e["ph"] == "X"} == {"read", "compute", "write"}'
+json "$work/trace.json" \
+  '{e["cat"] for e in r["traceEvents"] if e["ph"] == "X"} == {"read", "compute", "write"}'
 [ "$(head -c 8 "$work/sweep.csv")" = n_tokens ] || fail "the CSV begins with $(head -c 20 "$work/sweep.csv")"
 [ "$(ls "$data" | wc -l)" = 1 ] || fail "left in the target: $(ls "$data")"
 
 # verify: found again, not written again; equal bit for bit or within tolerance.
 expect 0 "$refill" verify --device cpu "${small[@]}" "${pages[@]}" --chunk-tokens 64 --all -o "$work/verify.json"
 json "$work/verify.json" 'r["pass"] and len(r["checks"]) >= 4'
-json "$work/verify.json" 'all(c["wrong_pages"] == 0 and c["checked_pages"] > 0 for c in r["checks"])'
-json "$work/verify.json" 'any(c["demanded"] == "bit for bit" and c["difference"] == 0 for c in r["checks"])'
+json "$work/verify.json" \
+  'all(c["wrong_pages"] == 0 and c["checked_pages"] > 0 for c in r["checks"])'
+json "$work/verify.json" \
+  'any(c["demanded"] == "bit for bit" and c["difference"] == 0 for c in r["checks"])'
 
 # calibrate: both grids, a profile that plays back at the measured pace.
 expect 0 "$refill" calibrate --device cpu "${small[@]}" --page-tokens 16,32 --queue-depth 4 \
   --repeat 2 --profile "$work/box.json" -o "$work/calibrate.json"
-json "$work/calibrate.json" 'len(r["storage"]) >= 2 and all(s["wrong_bytes"] == 0 for s in r["storage"])'
-json "$work/calibrate.json" 'r["summary"]["compute_s_per_token"] > 0 and r["summary"]["read_s_per_token"] > 0'
+json "$work/calibrate.json" \
+  'len(r["storage"]) >= 2 and all(s["wrong_bytes"] == 0 for s in r["storage"])'
+json "$work/calibrate.json" \
+  'r["summary"]["compute_s_per_token"] > 0 and r["summary"]["read_s_per_token"] > 0'
 json "$work/calibrate.json" 'any(p["part"] == "layer GEMMs" for p in r["parts"])'
-expect 0 "$refill" sweep --device "playback:$work/box.json" --tokens 273 --page-tokens 16 --layers 2 \
+expect 0 "$refill" sweep --device "playback:$work/box.json" --tokens 273 --page-tokens 16 \
+  --layers 2 \
   --engine null --alpha 0.5 --repeat 1 --model mha-125m -o "$work/played.json"
 json "$work/played.json" 'any(w["name"] == "played-back" for w in r["warnings"])'
 json "$work/played.json" 'points[0]["wrong_bytes"] is None'

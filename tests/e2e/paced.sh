@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # timeout: 280
-# Pipeline and models apart from a drive's moods: a paced drive and a played-back device, where read,
-# compute and write bind in turn. The observed first token must lie at the largest stage total, and
-# the pipelined model must say so. A busy box can spoil a run, so each case has three tries.
+# Pipeline and models apart from a drive's moods: a paced drive and a played-back device, where
+# read, compute and write bind in turn. The observed first token must lie at the largest stage
+# total, and the pipelined model must say so. A busy box can spoil a run: three tries a case.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 
@@ -12,13 +12,16 @@ paced() {
   for try in 1 2 3; do
     failures=$before
     expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --tokens 4096 \
-      --engine "null:read=$read,write=$write" --alpha "$alpha" --repeat 5 -o "$work/$name.json" || continue
-    json "$work/$name.json" "points[0]['regime'] == '$regime'" >"$work/$name.told"
+      --engine "null:read=$read,write=$write" --alpha "$alpha" --repeat 5 -o "$work/$name.json" ||
+      continue
     # 4% of the largest total where it exceeds the others 1.5-fold, 8% at balance.
-    json "$work/$name.json" '(lambda p: (lambda t: abs(m(p, "first_token_s") / t[2] - 1)
-      < (0.04 if t[2] > 1.5 * t[1] else 0.08))(sorted([m(p, "read_alone_s"), m(p, "compute_alone_s"),
-      m(p, "write_alone_s")])))(points[0])' >>"$work/$name.told"
-    json "$work/$name.json" 'abs(points[0]["error_pipelined"]["median"]) < 0.03' >>"$work/$name.told"
+    {
+      json "$work/$name.json" "points[0]['regime'] == '$regime'"
+      json "$work/$name.json" '(lambda p: (lambda t: abs(m(p, "first_token_s") / t[2] - 1)
+        < (0.04 if t[2] > 1.5 * t[1] else 0.08))(sorted([m(p, "read_alone_s"),
+        m(p, "compute_alone_s"), m(p, "write_alone_s")])))(points[0])'
+      json "$work/$name.json" 'abs(points[0]["error_pipelined"]["median"]) < 0.03'
+    } >"$work/$name.told"
     [ "$failures" = "$before" ] && return 0
   done
   cat "$work/$name.told"
@@ -34,7 +37,7 @@ for try in 1 2 3 4 5; do
   expect 0 "$refill" sweep --device playback:zero --model llama-3-70b --engine null --tokens 8192 \
     --alpha 0.5 --repeat 9 -o "$work/harness.json"
   before=$failures
-  json "$work/harness.json" 'min(points[0]["first_token_s"]["samples"]) < 0.005 and m(points[0], "durable_s") < 0.02' >"$work/told"
+  json "$work/harness.json" 'm(points[0], "durable_s") < 0.005' >"$work/told"
   [ "$failures" = "$before" ] && break
   [ "$try" = 5 ] && cat "$work/told" || failures=$before
 done
