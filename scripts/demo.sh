@@ -5,8 +5,9 @@
 #   [REFILL=build/refill] [TARGET=build/demo-data] [OUTPUT=build/demo] scripts/demo.sh
 #
 # With a GPU that this build can drive, Llama-3-70B runs on it. Without one, a small model
-# (mha-125m) is computed by the processor, and Llama-3-70B is played back at a published H100's pace, its
-# KV really written to and read from this disk. Prompts get shorter where the disk is small.
+# (mha-125m) is computed by the processor, and Llama-3-70B is played back at a published H100's
+# pace, its KV really written to and read from this disk. Prompts get shorter where the disk is
+# small.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -48,8 +49,15 @@ say "Is this box fit to measure?"
 cpu_tokens=$(($(tokens_that_fit 36864 4096) + 17))
 played_tokens=$(tokens_that_fit 327680 4096)
 
-sweep cpu "mha-125m on this processor, $cpu_tokens tokens" \
-  --device cpu --model mha-125m --tokens "$cpu_tokens" --repeat 5 --budget 80s
+# A working GPU computes Llama-3-70B itself; `--device auto` says whether there is one.
+if [ -e /dev/nvidia0 ] && "$refill" verify --device cuda --model llama-3-8b --layers 2 \
+  --tokens 512 --target "$target" >/dev/null 2>"$output/cuda.txt"; then
+  sweep cuda "Llama-3-70B on this GPU, $played_tokens tokens" \
+    --device cuda --model llama-3-70b --tokens "$played_tokens" --repeat 5 --budget 120s
+else
+  sweep cpu "mha-125m on this processor, $cpu_tokens tokens" \
+    --device cpu --model mha-125m --tokens "$cpu_tokens" --repeat 5 --budget 80s
+fi
 sweep h100 "Llama-3-70B played back at a published H100's pace, $played_tokens tokens" \
   --device playback:h100-sxm-llama-3-70b --tokens "$played_tokens" --repeat 5 --budget 140s
 
