@@ -35,7 +35,18 @@ $(BUILD)/vgpu/manifest: $(CUDA_IMAGES)
 	  echo $$stem.$${pair%:*}.cubin $$stem.$${pair#*:}.ptx $$stem.$${pair%:*}.cubin.log; \
 	done; done >$@
 
+# The interpreter's own tests, and each kernel on it against the reference.
+VGPU_TESTS := $(wildcard tests/vgpu/*.c)
+VGPU_TESTED := $(VGPU_PTX) $(wildcard kernels/reference/*.c) kernels/weights.c \
+               kernels/cuda/crc_plan.c base/prng.c base/crc32c.c $(MODEL)
+$(BUILD)/vgpu/test_vgpu: $(call vgpu_objects,$(VGPU_TESTS) $(sort $(VGPU_TESTED)))
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion -lm
+
+$(call vgpu_objects,$(VGPU_TESTS)): ALL_CFLAGS += \
+  -DVGPU_IMAGES_DIR='"$(abspath $(CUDA_IMAGES_DIR))"' -DVGPU_DATA_DIR='"$(abspath tests/vgpu)"'
+
 .PHONY: vgpu-libraries
 vgpu-libraries: $(VGPU_LIBRARIES)
 
--include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT)))
+-include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT) $(VGPU_TESTS)))

@@ -30,13 +30,20 @@ size_t cublasLtGetVersion(void) {
 
 const char *cublasLtGetStatusName(lt_status status) {
   switch (status) {
-  case LT_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
-  case LT_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
-  case LT_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
-  case LT_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
-  case 13: return "CUBLAS_STATUS_EXECUTION_FAILED";
-  case 14: return "CUBLAS_STATUS_INTERNAL_ERROR";
-  default: return "CUBLAS_STATUS_UNKNOWN";
+  case LT_SUCCESS:
+    return "CUBLAS_STATUS_SUCCESS";
+  case LT_NOT_INITIALIZED:
+    return "CUBLAS_STATUS_NOT_INITIALIZED";
+  case LT_INVALID_VALUE:
+    return "CUBLAS_STATUS_INVALID_VALUE";
+  case LT_NOT_SUPPORTED:
+    return "CUBLAS_STATUS_NOT_SUPPORTED";
+  case 13:
+    return "CUBLAS_STATUS_EXECUTION_FAILED";
+  case 14:
+    return "CUBLAS_STATUS_INTERNAL_ERROR";
+  default:
+    return "CUBLAS_STATUS_UNKNOWN";
   }
 }
 
@@ -88,8 +95,10 @@ lt_status cublasLtMatmulDescSetAttribute(lt_desc desc, int attribute, const void
     int attribute;
     void *member;
     size_t bytes;
-  } known[] = {{LT_DESC_TRANS_A, &d->transpose_a, 4}, {LT_DESC_TRANS_B, &d->transpose_b, 4},
-               {LT_DESC_SCALE_A, &d->scale_a, 8},     {LT_DESC_SCALE_B, &d->scale_b, 8},
+  } known[] = {{LT_DESC_TRANS_A, &d->transpose_a, 4},
+               {LT_DESC_TRANS_B, &d->transpose_b, 4},
+               {LT_DESC_SCALE_A, &d->scale_a, 8},
+               {LT_DESC_SCALE_B, &d->scale_b, 8},
                {LT_DESC_FAST_ACCUMULATION, &d->fast, 1}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     if (known[i].attribute != attribute) continue;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "tests/vgpu/cublaslt/lt_state.h"
-
 #include "tests/vgpu/ptx/number.h"
 
 #define SUMS 16 /* partial sums, so that the compiler vectorises */
@@ -75,8 +74,7 @@ static void columns(int64_t first, int64_t last, void *argument) {
     for (uint64_t m = 0; m < p->m; m++) {
       float value = work->alpha * product->scale *
                     dot(product->a + m * p->k, product->b + n * p->k, p->k);
-      if (work->beta != 0)
-        value += work->beta * element(vgpu_bytes(work->c), p->c.type, c_at + m);
+      if (work->beta != 0) value += work->beta * element(vgpu_bytes(work->c), p->c.type, c_at + m);
       unsigned char *target = vgpu_bytes(work->d + (d_at + m) * d_each);
       uint16_t half = bf16_of_float(value, false);
       memcpy(target, p->d.type == LT_TYPE_BF16 ? (void *)&half : (void *)&value, d_each);

@@ -47,8 +47,7 @@ const char *problem_rule(const struct problem *problem) {
   if ((a ? problem->a.rows : problem->a.columns) != problem->k ||
       (b ? problem->b.columns : problem->b.rows) != problem->k)
     return "A and B do not share k";
-  if (problem->d.rows != problem->m || problem->d.columns != problem->n)
-    return "D is not m x n";
+  if (problem->d.rows != problem->m || problem->d.columns != problem->n) return "D is not m x n";
   if (problem->c.rows != problem->m || problem->c.columns != problem->n ||
       problem->c.type != problem->d.type)
     return "C is not as D";

@@ -6,6 +6,8 @@
  * byte, is refused, so that what is interpreted is what the program embeds. Registers a thread,
  * which limit what can be launched, are in ptxas' log.
  */
+#include "tests/vgpu/libcuda/image.h"
+
 #include <elf.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,8 +15,6 @@
 #include <string.h>
 
 #include "tests/vgpu/libcuda/state.h"
-
-#include "tests/vgpu/libcuda/image.h"
 
 static char *read_file(const char *path, size_t *bytes) {
   FILE *file = fopen(path, "rbe");
@@ -68,8 +68,7 @@ static void read_registers(struct loaded_image *image, const char *log_path) {
   while (fgets(line, sizeof line, file)) {
     const char *entry = strstr(line, "Compiling entry function '"), *used = strstr(line, "Used ");
     if (entry && image->n_kernels < IMAGE_KERNELS_MAX)
-      sscanf(entry, "Compiling entry function '%95[^']'",
-             image->kernels[image->n_kernels++].name);
+      sscanf(entry, "Compiling entry function '%95[^']'", image->kernels[image->n_kernels++].name);
     if (used && image->n_kernels > 0)
       sscanf(used, "Used %d registers", &image->kernels[image->n_kernels - 1].registers);
   }

@@ -14,7 +14,7 @@ struct image_kernel {
 };
 
 struct loaded_image {
-  char *ptx; /* text, ends with a zero; the caller frees */
+  char *ptx;          /* text, ends with a zero; the caller frees */
   int binary_version; /* 90 of sm_90a */
   bool exact;         /* an "a" target: for exactly this device */
   int n_kernels;
@@ -24,7 +24,6 @@ struct loaded_image {
 /* Tells cubin and PTX apart; a cubin must be byte for byte one of the manifest. Whether the
  * device and the driver take it is judged too. Returns RESULT_OK or what the driver would return;
  * `log` (may be NULL) gets a sentence. */
-driver_result image_open(struct loaded_image *image, const void *data, char *log,
-                         size_t log_bytes);
+driver_result image_open(struct loaded_image *image, const void *data, char *log, size_t log_bytes);
 
 #endif

@@ -113,9 +113,9 @@ struct copy {
   unsigned char *target;
   const unsigned char *source;
   size_t width, height, target_pitch, source_pitch;
-  uint64_t mark, check; /* device addresses to mark as written, to check for it; or 0 */
+  uint64_t mark, check;  /* device addresses to mark as written, to check for it; or 0 */
   unsigned char *staged; /* a copy of pageable memory, freed when done */
-  int value;            /* of a fill; -1: a copy */
+  int value;             /* of a fill; -1: a copy */
 };
 
 static void run_copy(void *argument) {
@@ -290,5 +290,6 @@ driver_result enter_copy_2d(const struct CUDA_MEMCPY2D_st *given, driver_stream 
     copy.target = (unsigned char *)c->target_host + to;
     result = check_host("cuMemcpy2DAsync", copy.target, target_bytes, &writes_pageable);
   }
-  return result == RESULT_OK ? enqueue_copy(&copy, reads_pageable, writes_pageable, stream) : result;
+  return result == RESULT_OK ? enqueue_copy(&copy, reads_pageable, writes_pageable, stream)
+                             : result;
 }

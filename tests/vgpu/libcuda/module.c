@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/vgpu/libcuda/state.h"
-
 #include "tests/vgpu/libcuda/image.h"
+#include "tests/vgpu/libcuda/state.h"
 
 #define SHARED_PLAIN_BYTES 49152  /* without asking */
 #define SHARED_OPTIN_BYTES 232448 /* with */
@@ -39,11 +38,11 @@ static driver_result make_functions(struct CUmod_st *module) {
     struct CUfunc_st *function = &module->functions[module->n_functions++];
     const struct ptx_kernel *kernel = ptx_kernel_at(module->ptx, i);
     const struct ptx_kernel_info *info = ptx_kernel_info(kernel);
-    *function = (struct CUfunc_st){.alive = ALIVE_FUNCTION,
-                                   .module = module,
-                                   .kernel = kernel,
-                                   .dynamic_max =
-                                       SHARED_PLAIN_BYTES - (int)info->shared_static_bytes};
+    *function =
+        (struct CUfunc_st){.alive = ALIVE_FUNCTION,
+                           .module = module,
+                           .kernel = kernel,
+                           .dynamic_max = SHARED_PLAIN_BYTES - (int)info->shared_static_bytes};
     for (int k = 0; k < module->image.n_kernels; k++)
       if (strcmp(module->image.kernels[k].name, info->name) == 0)
         function->registers = module->image.kernels[k].registers;
@@ -129,15 +128,26 @@ driver_result enter_function_get_attribute(int *value, unsigned attribute,
   if (!function_alive(function)) return RESULT_INVALID_HANDLE;
   const struct ptx_kernel_info *info = ptx_kernel_info(function->kernel);
   switch (attribute) {
-  case 0: *value = info->block_max[0] ? (int)info->block_max[0] : 1024; return RESULT_OK;
-  case DRIVER_FUNCTION_STATIC_SHARED: *value = (int)info->shared_static_bytes; return RESULT_OK;
-  case DRIVER_FUNCTION_LOCAL_BYTES: *value = (int)info->local_bytes; return RESULT_OK;
-  case DRIVER_FUNCTION_REGISTERS: *value = function->registers; return RESULT_OK;
+  case 0:
+    *value = info->block_max[0] ? (int)info->block_max[0] : 1024;
+    return RESULT_OK;
+  case DRIVER_FUNCTION_STATIC_SHARED:
+    *value = (int)info->shared_static_bytes;
+    return RESULT_OK;
+  case DRIVER_FUNCTION_LOCAL_BYTES:
+    *value = (int)info->local_bytes;
+    return RESULT_OK;
+  case DRIVER_FUNCTION_REGISTERS:
+    *value = function->registers;
+    return RESULT_OK;
   case DRIVER_FUNCTION_BINARY_VERSION:
     *value = function->module->image.binary_version;
     return RESULT_OK;
-  case DRIVER_FUNCTION_MAX_DYNAMIC_SHARED: *value = function->dynamic_max; return RESULT_OK;
-  default: return RESULT_INVALID_VALUE;
+  case DRIVER_FUNCTION_MAX_DYNAMIC_SHARED:
+    *value = function->dynamic_max;
+    return RESULT_OK;
+  default:
+    return RESULT_INVALID_VALUE;
   }
 }
 

@@ -179,8 +179,7 @@ void vgpu_parallel(int64_t n, void (*body)(int64_t first, int64_t last, void *ar
   for (int64_t i = 0; i < parts; i++)
     each[i] = (struct part){n * i / parts, n * (i + 1) / parts, body, argument};
   int64_t started = 1;
-  while (started < parts &&
-         pthread_create(&threads[started], NULL, run_part, &each[started]) == 0)
+  while (started < parts && pthread_create(&threads[started], NULL, run_part, &each[started]) == 0)
     started++;
   run_part(&each[0]);
   for (int64_t i = started; i < parts; i++) run_part(&each[i]);

@@ -73,7 +73,7 @@ struct vgpu {
   bool started; /* cuInit was called */
   struct arena *arena;
   struct CUctx_st primary;
-  int sticky;          /* atomic: asynchronous error that every later call returns */
+  int sticky;              /* atomic: asynchronous error that every later call returns */
   uint64_t calls[ENTRIES]; /* atomic */
   uint64_t other_calls;    /* atomic: of the stand-ins, those that VGPU_FAIL names */
   struct host_range *host;
