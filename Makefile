@@ -77,6 +77,13 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/version.h
 # Profiles that builtin.c takes in with .incbin, which the compiler does not report.
 $(BUILD)/kernels/playback/builtin.o: $(wildcard kernels/playback/profiles/*.json)
 
+# ---- the report's page: style, scripts, Chart.js and model/ as WebAssembly in one file -----
+$(BUILD)/report/page.html: $(wildcard scripts/report/*) $(MODEL) $(wildcard model/*.h)
+	@echo "  PAGE  $@"
+	$(Q)scripts/report/build.sh $(@D)
+$(BUILD)/bench/present/report_page.o: $(BUILD)/report/page.html
+# -----------------------------------------------------------------------------------------
+
 include kernels/cuda/cuda.mk
 include tests/vgpu/vgpu.mk
 

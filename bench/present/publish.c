@@ -19,10 +19,9 @@
 #define OURS_BYTES_MAX (INT64_C(1) << 30) /* a larger file is none of ours */
 
 static const char *const kind_names[] = {
-    [PUBLISH_RESULT] = "a result of refill",
-    [PUBLISH_PROFILE] = "a profile of refill",
-    [PUBLISH_TRACE] = "a trace of refill",
-    [PUBLISH_CSV] = "a table of refill",
+    [PUBLISH_RESULT] = "a result of refill", [PUBLISH_PROFILE] = "a profile of refill",
+    [PUBLISH_TRACE] = "a trace of refill",   [PUBLISH_JSONL] = "lines of refill's results",
+    [PUBLISH_CSV] = "a table of refill",     [PUBLISH_REPORT] = "a report of refill",
 };
 
 /* Length of the directory's part of a path, its slash included; 0: the working directory. */
@@ -79,6 +78,16 @@ static bool is_trace(const char *path) {
   return read_head(path, head, sizeof head) && strcmp(head, PUBLISH_TRACE_HEAD) == 0;
 }
 
+static bool is_report(const char *path) {
+  char head[sizeof PUBLISH_REPORT_HEAD];
+  return read_head(path, head, sizeof head) && strcmp(head, PUBLISH_REPORT_HEAD) == 0;
+}
+
+static bool is_jsonl(const char *path) {
+  char head[sizeof PUBLISH_JSONL_HEAD];
+  return read_head(path, head, sizeof head) && strcmp(head, PUBLISH_JSONL_HEAD) == 0;
+}
+
 /* A first line of field names, which no text or program has by chance. */
 static bool is_csv(const char *path) {
   char head[4096];
@@ -95,8 +104,12 @@ static bool is_ours(const char *path, enum publish_kind kind) {
     return has_schema(path, "refill-profile/");
   case PUBLISH_TRACE:
     return is_trace(path);
+  case PUBLISH_JSONL:
+    return is_jsonl(path);
   case PUBLISH_CSV:
     return is_csv(path);
+  case PUBLISH_REPORT:
+    return is_report(path);
   }
   return false;
 }

@@ -20,11 +20,19 @@ enum publish_kind {
   PUBLISH_RESULT,  /* replaces JSON with "schema": "refill/..." */
   PUBLISH_PROFILE, /* likewise */
   PUBLISH_TRACE,   /* replaces JSON that begins with PUBLISH_TRACE_HEAD */
-  PUBLISH_CSV      /* replaces a file whose first line is a row of field names */
+  PUBLISH_JSONL,   /* replaces lines of JSON that begin with PUBLISH_JSONL_HEAD */
+  PUBLISH_CSV,     /* replaces a file whose first line is a row of field names */
+  PUBLISH_REPORT   /* replaces HTML that begins with PUBLISH_REPORT_HEAD */
 };
 
 /* A trace's first bytes, so that a later run knows it for one of ours. */
 #define PUBLISH_TRACE_HEAD "{\"otherData\":{\"schema\":\"refill/"
+
+/* The first bytes of a file of JSON lines. */
+#define PUBLISH_JSONL_HEAD "{\"schema\": \"refill/"
+
+/* A report's first bytes, from scripts/report/report.html. */
+#define PUBLISH_REPORT_HEAD "<!doctype html>\n<!-- refill report -->"
 
 /* Checks before minutes of measuring that `path` can be published: the directory exists and takes
  * a new file, and what is there may be replaced. Leaves nothing behind. Returns 0 or -EEXIST (not
