@@ -11,7 +11,7 @@ paced() {
   local name=$1 read=$2 write=$3 alpha=$4 regime=$5 try before=$failures
   for try in 1 2 3; do
     failures=$before
-    expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --tokens 4096 \
+    expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --tokens 2048 \
       --engine "null:read=$read,write=$write" --alpha "$alpha" --repeat 5 -o "$work/$name.json" ||
       continue
     # 4% of the largest total where it exceeds the others 1.5-fold, 8% at balance.
