@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/prng.h"
 #include "kernels/element.h"
 #include "kernels/reference/reference.h"
 #include "kernels/weights.h"
@@ -256,24 +257,31 @@ Test(kernels, convert) {
 
 /* ---- weights ----------------------------------------------------------------------------- */
 
+/* The offset cancels the product of element 0, which is then zero only if the product was rounded
+ * before it was added. */
 static void check_weights(struct rig *rig) {
+  enum { COUNT = 4104 };
   struct weight_stream stream = {
-      .rows = 1, .columns = 4104, .stream = 0x123456789abcdef0U, .offset = 1.0F, .scale = 0.37F};
-  uint16_t *wanted = malloc(4104 * 2);
-  weights_fill(&stream, 0, 4104, wanted);
-  struct kernel_weights a = {.out = rig_room(rig, 4104 * 2),
-                             .count = 4104,
+      .rows = 1, .columns = COUNT, .stream = 0x123456789abcdef0U, .scale = 0.637F};
+  const float u = (float)(int16_t)(uint16_t)prng_bits(stream.stream, 0) / 32768.0F;
+  const float product = stream.scale * u;
+  cr_assert_neq((double)product, (double)stream.scale * (double)u, "the product must be inexact");
+  stream.offset = -product;
+  uint16_t *wanted = malloc(COUNT * 2);
+  weights_fill(&stream, 0, COUNT, wanted);
+  struct kernel_weights a = {.out = rig_room(rig, COUNT * 2),
+                             .count = COUNT,
                              .stream = stream.stream,
                              .offset = stream.offset,
                              .scale = stream.scale,
                              .inverse_scale = 64.0F};
-  int64_t blocks = (4104 / KERNEL_VECTOR + KERNEL_THREADS - 1) / KERNEL_THREADS;
+  int64_t blocks = (COUNT / KERNEL_VECTOR + KERNEL_THREADS - 1) / KERNEL_THREADS;
   rig_run(rig, "refill_weights_bf16", blocks, 1, &a);
-  cr_assert_arr_eq(rig_data(rig, a.out), wanted, 4104 * 2);
-  a.out = rig_room(rig, 4104);
+  cr_assert_arr_eq(rig_data(rig, a.out), wanted, COUNT * 2);
+  a.out = rig_room(rig, COUNT);
   rig_run(rig, "refill_weights_fp8", blocks, 1, &a);
   const uint8_t *code = rig_data(rig, a.out);
-  for (size_t i = 0; i < 4104; i++)
+  for (size_t i = 0; i < COUNT; i++)
     cr_assert_eq(code[i], e4m3_of_float(bf16_to_float(wanted[i]) * 64.0F), "code %zu", i);
   free(wanted);
 }

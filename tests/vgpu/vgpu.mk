@@ -36,7 +36,7 @@ $(BUILD)/vgpu/manifest: $(CUDA_IMAGES)
 	done; done >$@
 
 # The interpreter's own tests, and each kernel on it against the reference.
-VGPU_TESTS := $(wildcard tests/vgpu/*.c)
+VGPU_TESTS := $(filter-out tests/vgpu/test_devices.c,$(wildcard tests/vgpu/*.c))
 VGPU_TESTED := $(VGPU_PTX) $(wildcard kernels/reference/*.c) kernels/weights.c \
                kernels/cuda/crc_plan.c base/prng.c base/crc32c.c $(MODEL)
 $(BUILD)/vgpu/test_vgpu: $(call vgpu_objects,$(VGPU_TESTS) $(sort $(VGPU_TESTED)))
@@ -45,6 +45,11 @@ $(BUILD)/vgpu/test_vgpu: $(call vgpu_objects,$(VGPU_TESTS) $(sort $(VGPU_TESTED)
 
 $(call vgpu_objects,$(VGPU_TESTS)): ALL_CFLAGS += \
   -DVGPU_IMAGES_DIR='"$(abspath $(CUDA_IMAGES_DIR))"' -DVGPU_DATA_DIR='"$(abspath tests/vgpu)"'
+
+# The devices themselves: the program's own objects, the plugin loaded as the program does.
+$(BUILD)/vgpu/test_devices: $(call objects,tests/vgpu/test_devices.c $(BASE) $(MODEL) $(KERNELS))
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_kernels) -ldl -lcriterion
 
 .PHONY: vgpu-libraries
 vgpu-libraries: $(VGPU_LIBRARIES)

@@ -4,6 +4,9 @@
 #ifndef REFILL_TESTS_VGPU_IMAGE_H
 #define REFILL_TESTS_VGPU_IMAGE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "kernels/cuda/driver_types.h"
 
 #define IMAGE_KERNELS_MAX 32

@@ -121,6 +121,7 @@ struct copy {
 static void run_copy(void *argument) {
   const struct copy *copy = argument;
   struct arena *arena = vgpu()->arena;
+  if (vgpu()->settings.slow_copies_us > 0) usleep((useconds_t)vgpu()->settings.slow_copies_us);
   for (size_t row = 0; row < copy->height; row++) {
     unsigned char *target = copy->target + row * copy->target_pitch;
     if (copy->mark) arena_mark(arena, copy->mark + row * copy->target_pitch, copy->width);

@@ -50,6 +50,8 @@ void settings_read(struct settings *settings) {
       .seed = (uint64_t)number("VGPU_SEED", 1),
       .threads = (int)number("VGPU_THREADS", sysconf(_SC_NPROCESSORS_ONLN)),
       .jitter_us = (int)number("VGPU_JITTER_US", 50),
+      .slow_copies_us = (int)number("VGPU_SLOW_COPIES_US", 0),
+      .slow_kernels_us = (int)number("VGPU_SLOW_KERNELS_US", 0),
       .fail = getenv("VGPU_FAIL"),
   };
 }

@@ -55,7 +55,7 @@ struct settings {
   enum ptx_schedule schedule;
   bool lazy_copies;
   uint64_t seed;
-  int threads, jitter_us;
+  int threads, jitter_us, slow_copies_us, slow_kernels_us;
   const char *fail; /* "name:N" or "name:N:code" */
 };
 

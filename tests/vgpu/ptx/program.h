@@ -20,9 +20,10 @@
 #define OPERANDS_MAX 20
 #define GROUPS_MAX 8
 
-/* Generic addresses of shared and of local memory: outside of what a process can map. */
-#define WINDOW_SHARED UINT64_C(0x0100000000000000)
-#define WINDOW_LOCAL UINT64_C(0x0200000000000000)
+/* Generic addresses of shared and of local memory: outside of what a process can map, and with
+ * bits below 2^32, so that a generic address cut to 32 bits is not by luck the right one. */
+#define WINDOW_SHARED UINT64_C(0x0100000055000000)
+#define WINDOW_LOCAL UINT64_C(0x02000000aa000000)
 #define WINDOW_BYTES UINT64_C(0x01000000)
 
 /* Lanes are read and written as what an operation takes them for. */

@@ -1,0 +1,181 @@
+/*
+ * The cuda device on the virtual GPU against the float oracle and the CPU device: the same layers,
+ * weights and tokens must give the same last state, in every format.
+ *
+ * Run with the virtual GPU's libraries before the loader's path (make vgpu does).
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/device.h"
+#include "kernels/reference/reference.h"
+
+#define TOKENS_MAX 96
+#define PAGE_TOKENS 16
+#define TIMEOUT_S 60.0
+
+static struct shape tiny(int head_dim) {
+  struct shape shape = {.name = "tiny",
+                        .layers = 2,
+                        .hidden = 256,
+                        .q_heads = 256 / head_dim,
+                        .kv_heads = 128 / head_dim,
+                        .head_dim = head_dim,
+                        .ffn = 512,
+                        .vocabulary = 512,
+                        .rope_theta = 10000.0,
+                        .norm_eps = 1e-5};
+  return shape;
+}
+
+static struct device *open_device(const char *name, struct shape shape, enum element element,
+                                  enum element kv_element) {
+  size_t page = device_page_payload_bytes(&shape, PAGE_TOKENS, kv_element);
+  struct device_config config = {.shape = shape,
+                                 .layers = shape.layers,
+                                 .tokens_max = TOKENS_MAX,
+                                 .page_tokens = PAGE_TOKENS,
+                                 .page_stride_bytes = (page + 4095) / 4096 * 4096,
+                                 .chunk_tokens = 48,
+                                 .element = element,
+                                 .kv_element = kv_element,
+                                 .window = 1,
+                                 .write_window = 1,
+                                 .seed = 3};
+  struct device *device = NULL;
+  struct error error = {0};
+  int code = device_find(name)->open(&device, &config, &error);
+  if (code == -95 && strstr(error.message, "no NVIDIA driver"))
+    cr_skip_test("SKIPPED: the virtual GPU is not on the loader's path: run by make vgpu");
+  cr_assert_eq(code, 0, "%s: %s", name, error.message);
+  return device;
+}
+
+static void wait_for(struct device *device, device_ticket ticket) {
+  struct error error = {0};
+  cr_assert_eq(device->ops->wait(device, ticket, TIMEOUT_S, NULL, &error), 0, "%s", error.message);
+}
+
+/* A whole prompt without a past; copies the last state. */
+static int32_t run(struct device *device, const int32_t *tokens, int64_t n, int layers, int hidden,
+                   float *state) {
+  struct device_sequence seq = {.n_new = n, .tokens = tokens};
+  struct error error = {0};
+  device_ticket before = 0;
+  cr_assert_eq(device->ops->begin(device, &seq, 1, &error), 0, "%s", error.message);
+  for (int layer = 0; layer < layers; layer++) {
+    device_ticket ticket = 0, left = 0;
+    int code = device->ops->forward_layer(device, layer, &seq, 1, &before, 1, &ticket, &error);
+    cr_assert_eq(code, 0, "%s", error.message);
+    code = device->ops->kv_out(device, layer, (n + PAGE_TOKENS - 1) / PAGE_TOKENS, ticket, &left,
+                               &error);
+    cr_assert_eq(code, 0, "%s", error.message);
+    wait_for(device, left);
+    before = ticket;
+  }
+  device_ticket head = 0;
+  cr_assert_eq(device->ops->head(device, &seq, 1, &head, &error), 0, "%s", error.message);
+  wait_for(device, head);
+  struct device_output output;
+  cr_assert_eq(device->ops->output(device, &output, &error), 0, "%s", error.message);
+  memcpy(state, output.hidden, (size_t)hidden * sizeof *state);
+  return output.token;
+}
+
+static void oracle(struct shape shape, const int32_t *tokens, int64_t n, float *state) {
+  struct reference_model model;
+  struct error error = {0};
+  size_t row = (size_t)shape.hidden, kv = (size_t)(shape.kv_heads * shape.head_dim);
+  float *x = malloc((size_t)n * row * sizeof *x), *logits = malloc(512 * sizeof *logits);
+  float *k = malloc((size_t)n * kv * sizeof *k), *v = malloc((size_t)n * kv * sizeof *v);
+  cr_assert_eq(reference_model_open(&model, &shape, shape.layers, 3, &error), 0);
+  reference_embedding(n, shape.hidden, tokens, model.embedding, x);
+  for (int layer = 0; layer < shape.layers; layer++)
+    cr_assert_eq(reference_forward_layer(&model, layer, n, 0, x, k, v, &error), 0);
+  reference_head(&model, x + (size_t)(n - 1) * row, state, logits);
+  reference_model_close(&model);
+  free(x);
+  free(logits);
+  free(k);
+  free(v);
+}
+
+/* Root of the summed squares of the difference, over that of what is wanted. */
+static double difference(const float *got, const float *wanted, int n) {
+  double sum = 0, size = 0;
+  for (int i = 0; i < n; i++) {
+    sum += pow((double)got[i] - (double)wanted[i], 2);
+    size += pow((double)wanted[i], 2);
+  }
+  return sqrt(sum / size);
+}
+
+static void check(int head_dim, enum element element, enum element kv_element, double allowed) {
+  static const int64_t lengths[] = {1, 65, 96};
+  struct shape shape = tiny(head_dim);
+  struct device *cuda = open_device("cuda", shape, element, kv_element);
+  int32_t tokens[TOKENS_MAX];
+  for (int i = 0; i < TOKENS_MAX; i++) tokens[i] = (i * 37 + 11) % 512;
+  for (size_t i = 0; i < 3; i++) {
+    float got[256], wanted[256];
+    run(cuda, tokens, lengths[i], shape.layers, shape.hidden, got);
+    oracle(shape, tokens, lengths[i], wanted);
+    double off = difference(got, wanted, shape.hidden);
+    cr_expect(off <= allowed, "%lld tokens: off by %.4f, %.4f is allowed", (long long)lengths[i],
+              off, allowed);
+  }
+  cuda->ops->close(cuda);
+}
+
+/* Each of about 14 roundings to bf16 adds 2^-9 to 2^-8 of deviation: 1% in sum. */
+Test(devices, bf16_is_the_oracle) {
+  check(64, ELEMENT_BF16, ELEMENT_BF16, 0.012);
+}
+
+Test(devices, bf16_with_wide_heads) {
+  check(128, ELEMENT_BF16, ELEMENT_BF16, 0.012);
+}
+
+/* 3 bits of mantissa, on both sides of each GEMM: 2^-5 to 2^-4 each, averaged by the sum. */
+Test(devices, fp8_is_near_the_oracle) {
+  check(64, ELEMENT_FP8_E4M3, ELEMENT_BF16, 0.09);
+}
+
+Test(devices, fp8_kv_is_near_the_oracle) {
+  check(64, ELEMENT_BF16, ELEMENT_FP8_E4M3, 0.05);
+}
+
+Test(devices, bf16_is_the_cpu_device) {
+  struct shape shape = tiny(64);
+  struct device *cuda = open_device("cuda", shape, ELEMENT_BF16, ELEMENT_BF16);
+  struct device *cpu = open_device("cpu", shape, ELEMENT_BF16, ELEMENT_BF16);
+  int32_t tokens[TOKENS_MAX];
+  float got[256], wanted[256];
+  for (int i = 0; i < TOKENS_MAX; i++) tokens[i] = (i * 53 + 5) % 512;
+  int32_t token = run(cuda, tokens, 77, shape.layers, shape.hidden, got);
+  cr_expect_eq(run(cpu, tokens, 77, shape.layers, shape.hidden, wanted), token);
+  cr_expect_leq(difference(got, wanted, shape.hidden), 0.012);
+  cuda->ops->close(cuda);
+  cpu->ops->close(cpu);
+}
+
+/* The last page's rows past the prompt are zero, also where a longer prompt was before. */
+Test(devices, padding_is_zero) {
+  struct shape shape = tiny(64);
+  struct device *cuda = open_device("cuda", shape, ELEMENT_BF16, ELEMENT_BF16);
+  int32_t tokens[TOKENS_MAX];
+  float state[256];
+  for (int i = 0; i < TOKENS_MAX; i++) tokens[i] = i;
+  run(cuda, tokens, 96, shape.layers, shape.hidden, state);
+  run(cuda, tokens, 65, shape.layers, shape.hidden, state);
+  size_t row = (size_t)(shape.kv_heads * shape.head_dim) * 2, half = PAGE_TOKENS * row;
+  size_t stride = (2 * half + 4095) / 4096 * 4096;
+  const unsigned char *page = cuda->ops->buffer(cuda, 1, DEVICE_LEAVING);
+  page += 4 * stride;
+  for (size_t i = row; i < half; i++)
+    cr_assert(page[i] == 0 && page[half + i] == 0, "byte %zu of the padding", i);
+  cr_assert(page[0] | page[1] | page[half], "the last token's row is there");
+  cuda->ops->close(cuda);
+}
