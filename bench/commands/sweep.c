@@ -51,6 +51,7 @@ static int open_rig(struct sweeping *all, struct error *error) {
   if (!failed) failed = rig_open(&all->rig, &config, error);
   if (!failed) failed = group_init(&all->sweep.group, &all->rig, error);
   all->sweep.rig = &all->rig;
+  all->sweep.interrupted = command_interrupted;
   return failed;
 }
 
@@ -169,7 +170,9 @@ static int sweep_run(const struct options *options, struct error *error) {
   all->options = options;
   int failed = open_rig(all, error);
   if (!failed) failed = measure(all, error);
-  if (failed == -EINTR && command_interrupted()) {
+  if (failed == -EINTR && all->sweep.groups_done == 0 && all->sweep.n_points == 0)
+    error_set(error, failed, "interrupted during the first look: nothing is complete yet");
+  else if (failed == -EINTR && command_interrupted()) {
     warnings_add(&all->warnings, WARNING_INTERRUPTED, "%d whole rounds", all->sweep.groups_done);
     failed = 0;
   }

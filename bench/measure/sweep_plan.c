@@ -15,6 +15,7 @@
 
 static int leg_s(struct sweep *sweep, struct point *point, unsigned legs, struct ttft_layer *total,
                  struct error *error) {
+  if (sweep->interrupted && sweep->interrupted()) return -EINTR;
   int failed = group_leg(&sweep->group, point, legs, error);
   if (failed) return failed;
   pipeline_intervals(&sweep->group.run, sweep->group.scratch);

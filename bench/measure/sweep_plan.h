@@ -39,7 +39,8 @@ struct sweep {
   double started_s;
 };
 
-/* Measures each length of the options roughly (two runs each leg; also the warm-up). */
+/* Measures each length of the options roughly (two runs each leg; also the warm-up). -EINTR when
+ * interrupted. */
 int sweep_scout_all(struct sweep *sweep, struct error *error);
 
 /* Makes the points: for each length `recompute` and each policy over each alpha, duplicates (after
