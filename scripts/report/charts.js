@@ -92,7 +92,7 @@ function datasetOf(series, spec) {
     label: series.label, data: series.points, whiskers: series.points.some((p) => Number.isFinite(p.low)),
     showLine: !!series.line, borderColor: color, backgroundColor: series.hollow ? themeOf("card") : color,
     borderWidth: 2, borderDash: series.dash, pointRadius: series.marker === null ? 0 : 4,
-    pointStyle: series.marker || MARKERS[(series.color || 0) % 6], pointHitRadius: 8, tension: 0, stepped: series.stepped,
+    pointStyle: series.marker === null ? "line" : series.marker || MARKERS[(series.color || 0) % 6], pointHitRadius: 8, tension: 0, stepped: series.stepped,
   };
 }
 
