@@ -3,8 +3,8 @@
 # kernels/cuda/kernels.table. `check-kernels.sh DIR` reads DIR/*.cubin.log (make cuda-plugin leaves
 # them in BUILD/cuda); `check-kernels.sh --update DIR` rewrites the table.
 #
-# Why: ptxas accepts 80 KB of static shared memory for sm_90a and any number of registers; the launch
-# on the GPU then fails. And a change that costs a kernel its occupancy should be seen in review.
+# Why: ptxas accepts 80 KB of static shared memory for sm_90a and any number of registers; the
+# launch on the GPU then fails. And a change that costs a kernel its occupancy should be seen in review.
 # Rules beside equality with the table: no spills, no stack, at most 48 KiB of static shared memory,
 # at most 227 KiB in all, at least one block an SM.
 set -u
@@ -47,7 +47,8 @@ measured() {
 }
 
 # Joins both and adds blocks an SM: registers come in units of 256 a warp from 65536; shared memory
-# is 233472 bytes an SM on 9.0 and 167936 on 8.0, 1024 of them taken a block; 2048 threads, 32 blocks.
+# is 233472 bytes an SM on 9.0 and 167936 on 8.0, 1024 of them taken a block; 2048 threads, 32
+# blocks.
 report() {
   awk 'NR == FNR { threads[$1] = $2; dynamic[$1] = $3; next }
     {

@@ -24,6 +24,7 @@
 #include "kernels/cuda/gpu.h"
 #include "kernels/cuda/launcher.h"
 #include "kernels/cuda/memory_plan.h"
+#include "kernels/cuda/nvml.h"
 #include "kernels/cuda/pinned.h"
 #include "kernels/cuda/tickets.h"
 #include "kernels/device.h"
@@ -64,6 +65,7 @@ struct cuda {
   struct device_config config;
   struct cuda_choices choices;
   struct gpu gpu;
+  struct nvml nvml; /* optional */
   struct launcher launcher;
   struct gemm gemm;
   struct attention attention;

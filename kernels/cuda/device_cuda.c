@@ -102,14 +102,26 @@ static int warm_up(struct cuda *cuda, struct error *error) {
   return failed ? failed : cuda_synchronise(cuda, error);
 }
 
+/* ", SM at 1980 MHz" or ", SM at 1200 MHz (power cap)" as it is right after warm-up; "" unknown. */
+static void describe_clocks(const struct cuda *cuda, char *text, size_t bytes) {
+  struct nvml_state state;
+  text[0] = '\0';
+  if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
+  const char *reason = nvml_reason_name(state.reasons);
+  snprintf(text, bytes, ", SM at %u MHz%s%s%s", state.sm_mhz, *reason ? " (" : "", reason,
+           *reason ? ")" : "");
+}
+
 static void describe(struct cuda *cuda) {
+  char clocks[48];
+  describe_clocks(cuda, clocks, sizeof clocks);
   const struct gpu *gpu = &cuda->gpu;
   const struct pinned *landing = &cuda->landing;
   struct device_info *info = &cuda->device.info;
   snprintf(info->description, sizeof info->description,
-           "%.40s, %d SMs, compute %d.%d, driver %d.%d, %s kernels%s, landing buffers %s",
+           "%.40s, %d SMs, compute %d.%d, driver %d.%d%s, %s kernels%s, landing buffers %s",
            gpu->name, gpu->multiprocessors, gpu->major, gpu->minor, gpu->driver.version / 1000,
-           gpu->driver.version % 1000 / 10, image_form_name(cuda->launcher.form),
+           gpu->driver.version % 1000 / 10, clocks, image_form_name(cuda->launcher.form),
            cuda->launcher.refused[0] ? " (a better image was refused)" : "",
            landing->registered ? "pinned" : "NOT pinned");
   gemm_describe(&cuda->gemm, info->gemm, sizeof info->gemm);
@@ -130,6 +142,7 @@ static int set_up(struct cuda *cuda, struct error *error) {
   int failed = read_choices(&cuda->choices, error);
   if (!failed) failed = check_config(&cuda->config, error);
   if (!failed) failed = gpu_open(&cuda->gpu, cuda->config.argument, NULL, error);
+  if (!failed) (void)nvml_open(&cuda->nvml, cuda->gpu.pci_bus_id, NULL);
   if (!failed) failed = open_streams(cuda, error);
   if (!failed) failed = open_libraries(cuda, error);
   if (!failed) failed = cuda_memory_open(cuda, error);
@@ -158,6 +171,7 @@ static void cuda_close(struct device *device) {
     for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
       if (streams[i]) (void)gpu->driver.stream_destroy(streams[i]);
   }
+  nvml_close(&cuda->nvml);
   gpu_close(gpu);
   if (cuda->has_check_lock) pthread_mutex_destroy(&cuda->check_lock);
   free(cuda);

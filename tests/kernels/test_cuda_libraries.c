@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/lt.h"
+#include "kernels/cuda/nvml.h"
 
 static char directory[] = "/tmp/refill-libraries-XXXXXX";
 
@@ -102,4 +103,33 @@ Test(cuda_libraries, cudnn_without_its_functions_is_refused) {
   stand_in("libcudnn.so.9", "long cudnnGetVersion(void) { return 91900; }");
   cr_assert_eq(cudnn_load(&cudnn, directory, &error), -ENOTSUP);
   cr_expect_not_null(strstr(error.message, "has no cudnn"), "%s", error.message);
+}
+
+Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down) {
+  struct nvml nvml;
+  struct nvml_state state;
+  struct error error = {0};
+  stand_in("libnvidia-ml.so.1",
+           "int nvmlInit_v2(void) { return 0; } int nvmlShutdown(void) { return 0; }"
+           "int nvmlDeviceGetHandleByPciBusId_v2(const char *i, void **d) {"
+           "  *d = (void *)8; return i[0] == 65 ? 0 : 6; }"
+           "int nvmlDeviceGetClockInfo(void *d, int t, unsigned *m) { *m = 1000 * t; return 0; }"
+           "int nvmlDeviceGetPowerUsage(void *d, unsigned *p) { *p = 650500; return 0; }"
+           "int nvmlDeviceGetTemperature(void *d, int s, unsigned *t) { *t = 61; return 0; }"
+           "int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, unsigned long long *r) {"
+           "  *r = 5; return 0; }");
+  cr_assert_eq(setenv("CUDA_HOME", directory, 1), 0);
+  char command[192];
+  snprintf(command, sizeof command, "mkdir %s/lib64 && cp %s/lib*.so.1 %s/lib64", directory,
+           directory, directory);
+  cr_assert_eq(system(command), 0);
+  cr_assert_eq(nvml_open(&nvml, "A:00", &error), 0, "%s", error.message);
+  cr_assert_eq(nvml_read(&nvml, &state, &error), 0, "%s", error.message);
+  cr_expect_eq(state.sm_mhz, 1000);
+  cr_expect_eq(state.memory_mhz, 2000);
+  cr_expect_float_eq(state.power_w, 650.5, 1e-9);
+  cr_expect_str_eq(nvml_reason_name(state.reasons), "power cap", "idle (1) is no reason");
+  nvml_close(&nvml);
+  cr_expect_eq(nvml_open(&nvml, "B:00", &error), -ENOTSUP);
+  cr_expect_eq(nvml_read(&nvml, &state, NULL), -ENOTSUP);
 }

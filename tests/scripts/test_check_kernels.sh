@@ -32,11 +32,15 @@ breaks() {
   grep -qE -- "$2" <<<"$said" || fail "$1: expected '$2', got: $said"
 }
 
-breaks "one register more" '^\+sm_90a refill_attention_128 128 99 ' 's/Used 1[0-9]+ reg/Used 99 reg/'
-breaks "a spill" 'error refill_attention_128 sm_90a: stack 0 spills 8' 's/ 0 bytes spill stores/ 8 bytes spill stores/'
-breaks "static shared memory" 'static shared memory of 80000' 's/used 1 barriers/used 1 barriers, 80000 bytes smem/'
+breaks "one register more" '^\+sm_90a refill_attention_128 128 99 ' \
+  's/Used 1[0-9]+ reg/Used 99 reg/'
+breaks "a spill" 'error refill_attention_128 sm_90a: stack 0 spills 8' \
+  's/ 0 bytes spill stores/ 8 bytes spill stores/'
+breaks "static shared memory" 'static shared memory of 80000' \
+  's/used 1 barriers/used 1 barriers, 80000 bytes smem/'
 breaks "too many registers" 'not one block fits' 's/Used [0-9]+ reg/Used 2000 reg/'
-breaks "a kernel that no image has" 'refill_attention_64 sm_90a: no image' 's/refill_attention_64/refill_other/'
+breaks "a kernel that no image has" 'refill_attention_64 sm_90a: no image' \
+  's/refill_attention_64/refill_other/'
 
 mkdir "$copy/empty"
 "$check" "$copy/empty" 2>/dev/null

@@ -1,0 +1,59 @@
+/*
+ * The GPU's clocks, power and what holds them down, by NVIDIA's management
+ * library: loaded at run time, found by PCI address (its numbering is not the driver's). Only
+ * read, never set. Optional: without it nothing is known, and nothing fails.
+ */
+#ifndef REFILL_KERNELS_CUDA_NVML_H
+#define REFILL_KERNELS_CUDA_NVML_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/cuda/libraries.h"
+
+typedef int nvml_result;
+typedef struct nvmlDevice_st *nvml_device;
+
+/* Reasons why clocks are below what was asked for (nvmlClocksEventReasons). */
+enum {
+  NVML_REASON_POWER_CAP = 0x4,
+  NVML_REASON_HARDWARE = 0x8,
+  NVML_REASON_SOFTWARE_THERMAL = 0x20,
+  NVML_REASON_HARDWARE_THERMAL = 0x40,
+  NVML_REASON_POWER_BRAKE = 0x80
+};
+
+#define NVML_TABLE(X)                                                                              \
+  X(init, nvmlInit_v2, (void))                                                                     \
+  X(shutdown, nvmlShutdown, (void))                                                                \
+  X(by_pci_bus_id, nvmlDeviceGetHandleByPciBusId_v2, (const char *id, nvml_device *device))        \
+  X(clock, nvmlDeviceGetClockInfo, (nvml_device device, unsigned type, unsigned *mhz))             \
+  X(power, nvmlDeviceGetPowerUsage, (nvml_device device, unsigned *milliwatts))                    \
+  X(temperature, nvmlDeviceGetTemperature, (nvml_device device, unsigned sensor, unsigned *c))     \
+  X(reasons, nvmlDeviceGetCurrentClocksThrottleReasons, (nvml_device device, uint64_t * reasons))
+
+struct nvml {
+  struct library library;
+  nvml_device device; /* NULL: nothing can be read */
+#define NVML_MEMBER(member, symbol, parameters) nvml_result(*member) parameters;
+  NVML_TABLE(NVML_MEMBER)
+#undef NVML_MEMBER
+};
+
+struct nvml_state {
+  unsigned sm_mhz, memory_mhz, temperature_c;
+  double power_w;
+  uint64_t reasons; /* NVML_REASON_*; idle and application limits are not among them */
+};
+
+/* Loads the library and finds the device; -ENOTSUP where that is not possible. */
+int nvml_open(struct nvml *nvml, const char *pci_bus_id, struct error *error);
+void nvml_close(struct nvml *nvml);
+
+/* What it reads at this moment (some 10 us); -ENOTSUP where nothing can be read. */
+int nvml_read(const struct nvml *nvml, struct nvml_state *state, struct error *error);
+
+/* "power cap", "heat", ... or "" where nothing holds the clocks down. */
+const char *nvml_reason_name(uint64_t reasons);
+
+#endif
