@@ -72,16 +72,33 @@ host_mutant() { # directory what file script environment
     echo "STALE    $2: does not compile: $(grep -m1 error "$dir/log")"
     return 1
   fi
-  export LD_LIBRARY_PATH=$build/vgpu/lib VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G
-  export REFILL_PLUGIN_DIR=$dir/plugin
-  if env "${environment[@]}" timeout 120 "$build/refill" verify --device cuda \
-      --model "tests/shapes/$shape.json" --tokens 65 --page-tokens 16 --target "$dir/target" \
-      --window 1 --write-window 1 >"$dir/log" 2>&1 &&
-    env "${environment[@]}" timeout 120 "$build/vgpu/test_devices" -j1 >>"$dir/log" 2>&1; then
+  if verify_on "$dir" "$shape" "$dir/log" "${environment[@]}"; then
     echo "SURVIVED $2"
     return 1
   fi
   echo "caught   $2: $(grep -v warning "$dir/log" | grep -m1 '^vgpu:\|^refill: \|FAIL\|^\[----\]   [^ ]' | cut -c1-110)"
+}
+
+# Without a mistake all must pass: else "caught" would mean nothing.
+control() {
+  mkdir -p "$work/control/target" "$work/control/plugin"
+  if [ "$list" = kernels ]; then
+    VGPU_IMAGES=$build/cuda "$build/vgpu/test_vgpu" -j2 >"$work/control/log" 2>&1
+  else
+    verify_on "$work/control" tiny "$work/control/log"
+  fi
+}
+
+verify_on() { # directory shape log [environment...]
+  local dir=$1 shape=$2 log=$3
+  shift 3
+  export LD_LIBRARY_PATH=$build/vgpu/lib VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G
+  [ -f "$dir/plugin/refill_cuda.so" ] || cp "$build/refill_cuda.so" "$dir/plugin/"
+  REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/refill" verify --device cuda \
+    --model "tests/shapes/$shape.json" --tokens 65 --page-tokens 16 --target "$dir/target" \
+    --window 1 --write-window 1 >"$log" 2>&1 &&
+    REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/vgpu/test_devices" -j1 \
+      >>"$log" 2>&1
 }
 
 n=0 bad=0
@@ -96,6 +113,12 @@ one() { # number line
   rm -rf "${work:?}/$1"
   return $code
 }
+
+if ! control; then
+  echo "without a mistake the tests fail: mutants say nothing until they pass" >&2
+  tail -20 "$work/control/log" >&2
+  exit 1
+fi
 
 while IFS= read -r line; do
   case $line in '' | '#'*) continue ;; esac
