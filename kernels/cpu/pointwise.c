@@ -13,7 +13,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* exp() that vectorises: 2^n * 2^f with f in [-0.5, 0.5] by polynomial; relative error below
- * 3e-6 on [-87, 88], clamped outside. Coefficients: 2^f minimax of degree 5. */
+ * 3e-6 on [-87, 88], clamped outside. Coefficients: the series of 2^f to degree 5. */
 INLINE float fast_exp(float x) {
   float z = x * 1.44269504F;
   z = z < -126.0F ? -126.0F : z;
