@@ -42,7 +42,7 @@ BASE    := $(call sources,base)
 MODEL   := $(call sources,model)
 IO      := $(call sources,io)
 KERNELS := $(call sources,kernels kernels/reference kernels/cpu kernels/playback) kernels/cuda/loader.c
-BENCH   := $(filter-out bench/main.c,$(call sources,bench bench/commands bench/measure bench/present bench/box))
+BENCH   := $(filter-out bench/main.c,$(call sources,bench bench/commands bench/measure bench/plan bench/present bench/box))
 
 LIBRARY := $(call objects,$(BASE) $(MODEL) $(IO) $(KERNELS) $(BENCH))
 ALL_SOURCES := $(BASE) $(MODEL) $(IO) $(KERNELS) $(BENCH) bench/main.c

@@ -6,6 +6,8 @@
 #ifndef REFILL_BENCH_COMMAND_H
 #define REFILL_BENCH_COMMAND_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "bench/options.h"
 
@@ -24,6 +26,7 @@ struct command {
   /* Required. Runs with validated options; prints its table to stdout, warnings to stderr. Returns
    * an exit code; on a failure `error` holds the sentence that main prints. */
   int (*run)(const struct options *options, struct error *error);
+  bool no_threads; /* Optional: it starts no compute threads, whose way to wait main would set. */
 };
 
 /* The command called `name`, or NULL; the i-th, NULL past the last. */

@@ -116,7 +116,7 @@ static int run(const struct command *command, int argc, char **argv) {
     options_print_help(command->name);
     return EXIT_GOOD;
   }
-  main_set_wait_policy(argv - 1);
+  if (!command->no_threads) main_set_wait_policy(argv - 1);
   int exit_code = command->run(&options, &error);
   complain(&error);
   return exit_code;

@@ -12,8 +12,6 @@
 
 #include "bench/options_table.h"
 
-#define ENTRIES_MAX 64
-
 /* The command line while it is read. */
 struct reading {
   struct options *options;
@@ -24,10 +22,6 @@ struct reading {
 
 static bool takes(const struct options_entry *entry, int command) {
   return (entry->commands & (1U << command)) != 0;
-}
-
-static int index_of(const struct options_entry *entry) {
-  return (int)(entry - options_entry_at(0));
 }
 
 static void set_defaults(struct options *options, int command) {
@@ -65,7 +59,7 @@ static int refuse_unknown(const struct reading *reading, const char *name, size_
                      "--%s: not an option of %s; accepted by: %s (see refill %s --help)",
                      entry->name, command, commands, command);
   }
-  const char *names[ENTRIES_MAX + 1] = {NULL};
+  const char *names[OPTIONS_ENTRIES_MAX + 1] = {NULL};
   int count = 0;
   for (int i = 0; (entry = options_entry_at(i)); i++) {
     if (takes(entry, reading->command)) names[count++] = entry->name;
@@ -119,11 +113,12 @@ static int refuse_missing(const struct reading *reading, const struct options_en
 static int take(struct reading *reading, const struct options_entry *entry, const char *value) {
   struct options *options = reading->options;
   char label[OPTIONS_LABEL_BYTES], shown[OPTIONS_SHOWN_BYTES];
-  uint64_t bit = UINT64_C(1) << index_of(entry);
-  if ((options->given & bit) && entry->kind != OPTIONS_TARGETS)
+  int index = options_entry_index(entry);
+  uint64_t bit = UINT64_C(1) << (index % 64);
+  if ((options->given[index / 64] & bit) && !options_repeats(entry))
     return error_set(reading->error, -EINVAL, "%s: given twice; accepted: once",
                      options_label(entry, label));
-  options->given |= bit;
+  options->given[index / 64] |= bit;
 
   if (entry->kind == OPTIONS_FLAG) {
     if (value)
@@ -159,12 +154,36 @@ static int read_letter(struct reading *reading, const char *argument) {
   return refuse_argument(reading, argument);
 }
 
+/* A file that the command reads; the others take none. */
+static int read_operand(struct reading *reading, const char *argument) {
+  struct options *options = reading->options;
+  const struct options_operands *operands = options_operands(reading->command);
+  if (!operands || !argument[0]) return refuse_argument(reading, argument);
+  char shown[OPTIONS_SHOWN_BYTES];
+  if (options->n_files == operands->max)
+    return error_set(reading->error, -EINVAL, "%s: a file too many; accepted: refill %s %s",
+                     options_shown(argument, shown), options->command, operands->shown);
+  options->files[options->n_files++] = argument;
+  return 0;
+}
+
+static int check_operands(const struct reading *reading) {
+  const struct options *options = reading->options;
+  const struct options_operands *operands = options_operands(reading->command);
+  if (!operands || options->n_files >= operands->min) return 0;
+  const char *last = options->n_files ? options->files[options->n_files - 1] : "nothing";
+  char shown[OPTIONS_SHOWN_BYTES];
+  return error_set(reading->error, -EINVAL, "%s: too few files to %s; accepted: refill %s %s",
+                   options_shown(last, shown), options->command, options->command, operands->shown);
+}
+
 static int read_argument(struct reading *reading) {
   const char *argument = reading->options->argv[reading->at++];
   if (argument[0] == '-' && argument[1] == '-' && argument[2] != '\0')
     return read_long(reading, argument + 2);
   if (argument[0] == '-' && argument[1] != '-' && argument[1] != '\0')
     return read_letter(reading, argument);
+  if (argument[0] != '-') return read_operand(reading, argument);
   return refuse_argument(reading, argument);
 }
 
@@ -192,11 +211,13 @@ int options_parse(struct options *options, const char *command, int argc, char *
     int code = read_argument(&reading);
     if (code < 0) return code;
   }
-  return options_check(options, error);
+  int code = check_operands(&reading);
+  return code < 0 ? code : options_check(options, error);
 }
 
 bool options_given(const struct options *options, const char *name) {
   const struct options_entry *entry = options_entry_find(name, strlen(name));
   assert(entry);
-  return (options->given >> index_of(entry)) & 1;
+  int index = options_entry_index(entry);
+  return (options->given[index / 64] >> (index % 64)) & 1;
 }

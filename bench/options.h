@@ -17,6 +17,8 @@
 
 #define OPTIONS_LIST_MAX 32    /* values of a list-valued option */
 #define OPTIONS_TARGETS_MAX 16 /* --target repeats */
+#define OPTIONS_FILES_MAX 64   /* results that a command reads: compare A.json B.json */
+#define OPTIONS_ENTRIES_MAX 128
 
 enum policy { POLICY_RECOMPUTE, POLICY_SERIAL, POLICY_OVERLAP };
 
@@ -29,6 +31,12 @@ struct options_reals {
 struct options_counts {
   int n;
   int64_t values[OPTIONS_LIST_MAX];
+};
+
+/* An option that repeats, each time one text. */
+struct options_texts {
+  int n;
+  const char *values[OPTIONS_LIST_MAX];
 };
 
 struct options {
@@ -65,15 +73,41 @@ struct options {
   double budget_s; /* --budget: seconds for the whole command; 0: none */
   bool all;        /* verify --all */
 
+  /* what to plan with: the cost model's inputs, see model/cost.h */
+  const char *from;                     /* --from RESULT.json */
+  int64_t context_tokens;               /* --context */
+  int64_t concurrency;                  /* --concurrency, requests */
+  uint64_t hbm_bytes;                   /* --hbm, of one GPU */
+  double gpu_usd_per_hour;              /* --gpu-cost */
+  double tflops;                        /* --tflops, of one GPU */
+  uint64_t nvme_bytes;                  /* --nvme-capacity, of one server */
+  double nvme_bytes_per_s;              /* --nvme-bw, of one server */
+  double external_bytes_per_s;          /* --ext-bw */
+  double external_usd_per_gb_month;     /* --ext-cost */
+  int64_t tp_base;                      /* --tp-base, GPUs of a server */
+  double params;                        /* --params */
+  uint64_t weights_bytes;               /* --weights */
+  int64_t turns;                        /* --turns; 0: no conversation */
+  int64_t prompt_tokens, output_tokens; /* --prompt, --output: of each turn */
+  struct options_texts set;             /* --set NAME=VALUE, repeats */
+  struct options_texts vary;            /* --vary NAME=RANGE, repeats */
+  const char *show;                     /* --show LIST */
+
+  /* what to compare */
+  const char *files[OPTIONS_FILES_MAX]; /* results named on the command line */
+  int n_files;
+  const char *fail_if; /* --fail-if RULE[,RULE...] */
+
   /* what to leave */
   const char *output;  /* -o FILE */
   const char *csv;     /* --csv FILE */
+  const char *jsonl;   /* --jsonl FILE */
   const char *trace;   /* --trace FILE */
   const char *profile; /* calibrate --profile FILE: writes a playback profile */
   bool json;           /* --json */
   bool help;           /* --help: print and exit 0 */
 
-  uint64_t given; /* bit i: table entry i was on the command line (options_given) */
+  uint64_t given[OPTIONS_ENTRIES_MAX / 64]; /* bit i: table entry i was on the command line */
   const char *command;
   int argc; /* the command line as typed, for the result */
   char **argv;

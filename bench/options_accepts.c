@@ -12,9 +12,12 @@
 /* A bound as one would type it: "4KiB", not "4.00 KiB". */
 static char *typed_bytes(char text[UNITS_TEXT_BYTES], double bytes) {
   static const char *const units[] = {"", "KiB", "MiB", "GiB", "TiB"};
+  static const char *const tens[] = {"", "KB", "MB", "GB", "TB"};
+  const char *const *named = fmod(bytes, 1000) == 0 ? tens : units;
+  double base = named == tens ? 1000 : 1024;
   int i = 0;
-  for (; i < 4 && bytes >= 1024 && fmod(bytes, 1024) == 0; i++) bytes /= 1024;
-  snprintf(text, UNITS_TEXT_BYTES, "%.0f%s", bytes, units[i]);
+  for (; i < 4 && bytes >= base && fmod(bytes, base) == 0; i++) bytes /= base;
+  snprintf(text, UNITS_TEXT_BYTES, "%.0f%s", bytes, named[i]);
   return text;
 }
 
@@ -62,6 +65,12 @@ static void range(const struct options_entry *entry, bool list, char *text, size
   case OPTIONS_REAL_LIST:
     snprintf(text, n, "numbers from %g to below %g, separated by commas", entry->min, entry->max);
     break;
+  case OPTIONS_RATE:
+    snprintf(text, n, "a rate of at least %.0f B/s, with its unit: GB/s, MB/s, GiB/s", entry->min);
+    break;
+  case OPTIONS_REAL:
+    snprintf(text, n, "a number from %g to %g", entry->min, entry->max);
+    break;
   default:
     snprintf(text, n, "%s from %s to %s%s", list ? "counts" : "a count",
              units_format_count(low, (uint64_t)entry->min),
@@ -84,6 +93,12 @@ static void names(const struct options_entry *entry, char *text, size_t n) {
   case OPTIONS_BIND:
     snprintf(text, n, "auto, none or a NUMA node's number from 0 to %.0f", entry->max);
     break;
+  case OPTIONS_SETTINGS:
+  case OPTIONS_RANGES:
+  case OPTIONS_SECTIONS:
+  case OPTIONS_RULES:
+    options_accepts_plan(entry->kind, text, n);
+    break;
   case OPTIONS_POLICIES:
     snprintf(text, n, "%s, separated by commas", joined(list, sizeof list, entry->accepted));
     break;
@@ -99,7 +114,9 @@ char *options_accepts(const struct options_entry *entry, int command,
   case OPTIONS_COUNT:
   case OPTIONS_COUNT_LIST:
   case OPTIONS_REAL_LIST:
+  case OPTIONS_REAL:
   case OPTIONS_BYTES:
+  case OPTIONS_RATE:
   case OPTIONS_SECONDS:
   case OPTIONS_SEED:
     range(entry, listed(entry, command), text, n);

@@ -50,8 +50,9 @@ static int check_meaning(const struct options *options, struct error *error) {
 static int check_outputs(const struct options *options, struct error *error) {
   const struct {
     const char *label, *path;
-  } outputs[] = {{"-o/--output", options->output},
+  } outputs[] = {{"-o/--out", options->output},
                  {"--csv", options->csv},
+                 {"--jsonl", options->jsonl},
                  {"--trace", options->trace},
                  {"--profile", options->profile}};
   for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {

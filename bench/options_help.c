@@ -12,9 +12,8 @@
 #define COLUMNS 80
 
 static const char *const headings[] = {
-    [OPTIONS_WHAT] = "What to run",
-    [OPTIONS_STORAGE] = "Storage",
-    [OPTIONS_MEASURE] = "How to measure",
+    [OPTIONS_WHAT] = "What to run",       [OPTIONS_STORAGE] = "Storage",
+    [OPTIONS_MEASURE] = "How to measure", [OPTIONS_JUDGE] = "What to judge",
     [OPTIONS_LEAVE] = "What to leave",
 };
 
@@ -78,7 +77,9 @@ static void print_entry(const struct options_entry *entry, int command) {
 void options_print_help(const char *command) {
   int index = options_command_find(command);
   const struct command *about = command_find(command);
-  printf("usage: refill %s [options]\n", command);
+  const struct options_operands *operands = options_operands(index);
+  printf("usage: refill %s%s%s [options]\n", command, operands ? " " : "",
+         operands ? operands->shown : "");
   if (about) printf("\n%s\n", about->summary);
   for (int group = 0; group < N_GROUPS; group++) {
     bool headed = false;

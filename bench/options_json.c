@@ -29,6 +29,13 @@ static json_t *reals_to_json(const struct options_reals *list) {
   return array;
 }
 
+static json_t *texts_to_json(const struct options_texts *list) {
+  json_t *array = json_array();
+  for (int i = 0; i < list->n; i++)
+    json_array_append_new(array, options_text_to_json(list->values[i]));
+  return array;
+}
+
 static json_t *targets_to_json(const struct options *options) {
   json_t *array = json_array();
   for (int i = 0; i < options->n_targets; i++)
@@ -53,6 +60,8 @@ static json_t *value_to_json(const struct options_entry *entry, const struct opt
   case OPTIONS_BYTES:
     return json_integer((json_int_t) * (const uint64_t *)field);
   case OPTIONS_SECONDS:
+  case OPTIONS_REAL:
+  case OPTIONS_RATE:
     return json_real(*(const double *)field);
   case OPTIONS_COUNT_LIST:
     return counts_to_json(field);
@@ -60,6 +69,9 @@ static json_t *value_to_json(const struct options_entry *entry, const struct opt
     return reals_to_json(field);
   case OPTIONS_TARGETS:
     return targets_to_json(options);
+  case OPTIONS_SETTINGS:
+  case OPTIONS_RANGES:
+    return texts_to_json(field);
   case OPTIONS_POLICIES:
     return policies_to_json(entry, field);
   case OPTIONS_FLAG:

@@ -88,6 +88,28 @@ static const char *scan_bytes(const struct options_entry *entry, const char *tex
   return NULL;
 }
 
+/* Plain, or with the suffixes of counts: "70G" parameters. */
+static const char *scan_number(const struct options_entry *entry, const char *text, double *real) {
+  uint64_t whole = 0;
+  if (units_scan_count(text, &whole) < 0) return scan_real(entry, text, real);
+  const char *problem = outside(entry, (double)whole);
+  if (!problem) *real = (double)whole;
+  return problem;
+}
+
+static const char *scan_rate(const struct options_entry *entry, const char *text, double *rate) {
+  double value = 0;
+  int code = units_scan_rate(text, &value);
+  if (code < 0) {
+    double bare;
+    bool unit_missing = units_scan_real(text, &bare) == 0;
+    return malformed(text, code, unit_missing ? "a unit is missing" : "not a rate");
+  }
+  const char *problem = outside(entry, value);
+  if (!problem) *rate = value;
+  return problem;
+}
+
 static const char *scan_seconds(const struct options_entry *entry, const char *text,
                                 double *seconds) {
   double value = 0;
@@ -201,6 +223,9 @@ static const char *problem_of_text(const struct options_entry *entry, const char
     return options_problem_engine(text);
   case OPTIONS_MODEL:
     return options_problem_model(text);
+  case OPTIONS_SECTIONS:
+  case OPTIONS_RULES:
+    return options_problem_plan(entry->kind, text);
   case OPTIONS_BIND:
     if (strcmp(text, "auto") == 0 || strcmp(text, "none") == 0) return NULL;
     return scan_count(entry, text, &node);
@@ -213,6 +238,14 @@ static const char *scan_text(const struct options_entry *entry, const char *text
                              const char **field) {
   const char *problem = problem_of_text(entry, text);
   if (!problem) *field = text;
+  return problem;
+}
+
+static const char *scan_texts(const struct options_entry *entry, const char *text,
+                              struct options_texts *list) {
+  if (list->n == OPTIONS_LIST_MAX) return "more than 32 of them";
+  const char *problem = options_problem_plan(entry->kind, text);
+  if (!problem) list->values[list->n++] = text;
   return problem;
 }
 
@@ -233,6 +266,13 @@ static const char *scan(const struct options_entry *entry, int command, const ch
     return scan_counts(entry, value, single, field);
   case OPTIONS_REAL_LIST:
     return scan_reals(entry, value, field);
+  case OPTIONS_REAL:
+    return scan_number(entry, value, field);
+  case OPTIONS_RATE:
+    return scan_rate(entry, value, field);
+  case OPTIONS_SETTINGS:
+  case OPTIONS_RANGES:
+    return scan_texts(entry, value, field);
   case OPTIONS_BYTES:
     return scan_bytes(entry, value, field);
   case OPTIONS_SECONDS:

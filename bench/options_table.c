@@ -3,33 +3,18 @@
  * passes through the same scanner as what is typed; min and max bound every value of a list;
  * `single` names the commands in which a list takes one value only.
  */
-#include "bench/options_table.h"
-
 #include <assert.h>
 #include <string.h>
 
-#define D (1U << OPTIONS_DOCTOR)
-#define C (1U << OPTIONS_CALIBRATE)
-#define S (1U << OPTIONS_SWEEP)
-#define V (1U << OPTIONS_VERIFY)
-
-/* Kind, group and commands of an entry; default and accepted range. */
-#define IS(kind_, group_, commands_)                                                               \
-  .kind = OPTIONS_##kind_, .group = OPTIONS_##group_, .commands = (commands_)
-#define RANGE(initial_, min_, max_) .initial = (initial_), .min = (min_), .max = (max_)
-
-#define FIELD(member) .offset = offsetof(struct options, member), .key = #member
-#define FIELD_UNLISTED(member) .offset = offsetof(struct options, member)
+#include "bench/options_entry.h"
 
 #define KIB 1024.0
 #define GIB (KIB * KIB * KIB)
 #define DAY_S 86400.0
 
 static const char *const command_names[OPTIONS_COMMANDS + 1] = {
-    [OPTIONS_DOCTOR] = "doctor",
-    [OPTIONS_CALIBRATE] = "calibrate",
-    [OPTIONS_SWEEP] = "sweep",
-    [OPTIONS_VERIFY] = "verify",
+    [OPTIONS_DOCTOR] = "doctor", [OPTIONS_CALIBRATE] = "calibrate", [OPTIONS_SWEEP] = "sweep",
+    [OPTIONS_VERIFY] = "verify", [OPTIONS_PLAN] = "plan",           [OPTIONS_COMPARE] = "compare",
 };
 
 static const char *const elements[] = {"bf16", "fp8", NULL};
@@ -49,10 +34,10 @@ static const struct options_entry entries[] = {
      .initial = "auto",
      .help = "what computes; auto is cpu where the box has no NVIDIA device"},
     {.name = "model",
-     IS(MODEL, WHAT, C | S | V),
+     IS(MODEL, WHAT, C | S | V | P),
      FIELD(model),
      .argument = "NAME|FILE",
-     .zero = "mha-125m on cpu, the profile's own on playback",
+     .zero = "mha-125m on cpu, the profile's own on playback, none in plan",
      .help = "shape of the model"},
     {.name = "layers",
      IS(COUNT, WHAT, C | S | V),
@@ -68,14 +53,14 @@ static const struct options_entry entries[] = {
      RANGE("4096", 1, 16777216),
      .help = "prompt lengths N, in tokens"},
     {.name = "dtype",
-     IS(CHOICE, WHAT, C | S | V),
+     IS(CHOICE, WHAT, C | S | V | P),
      FIELD(dtype),
      .argument = "TYPE",
      .initial = "bf16",
      .accepted = elements,
      .help = "element of weights and activations"},
     {.name = "kv-dtype",
-     IS(CHOICE, WHAT, C | S | V),
+     IS(CHOICE, WHAT, C | S | V | P),
      FIELD(kv_dtype),
      .argument = "TYPE",
      .initial = "bf16",
@@ -174,7 +159,7 @@ static const struct options_entry entries[] = {
 
     /* how to measure */
     {.name = "alpha",
-     IS(REAL_LIST, MEASURE, S | V),
+     IS(REAL_LIST, MEASURE, S | V | P),
      FIELD(alpha),
      .argument = "LIST",
      RANGE(NULL, 0, 1),
@@ -214,17 +199,22 @@ static const struct options_entry entries[] = {
      .help = "verify every combination that this box can run"},
 
     /* what to leave */
-    {.name = "output",
+    {.name = "out",
      .letter = 'o',
-     IS(FILE, LEAVE, D | C | S | V),
+     IS(FILE, LEAVE, D | C | S | V | P | X),
      FIELD_UNLISTED(output),
      .argument = "FILE",
      .help = "write the result as JSON"},
     {.name = "csv",
-     IS(FILE, LEAVE, C | S),
+     IS(FILE, LEAVE, C | S | P | X),
      FIELD_UNLISTED(csv),
      .argument = "FILE",
      .help = "write the table as CSV, in base units"},
+    {.name = "jsonl",
+     IS(FILE, LEAVE, C | S | V | P | X),
+     FIELD_UNLISTED(jsonl),
+     .argument = "FILE",
+     .help = "write one line of JSON for each row of the result"},
     {.name = "trace",
      IS(FILE, LEAVE, S),
      FIELD_UNLISTED(trace),
@@ -236,27 +226,46 @@ static const struct options_entry entries[] = {
      .argument = "FILE",
      .help = "write what was measured as a profile for --device playback:FILE"},
     {.name = "json",
-     IS(FLAG, LEAVE, D | C | S | V),
+     IS(FLAG, LEAVE, D | C | S | V | P | X),
      FIELD_UNLISTED(json),
      .help = "print the result as JSON instead of the table"},
     {.name = "help",
      .letter = 'h',
-     IS(FLAG, LEAVE, D | C | S | V),
+     IS(FLAG, LEAVE, D | C | S | V | P | X),
      FIELD_UNLISTED(help),
      .help = "print this and exit"},
 };
 
 enum { N_ENTRIES = sizeof entries / sizeof entries[0] };
-_Static_assert(N_ENTRIES <= 64, "options.given holds one bit an entry");
 
 const struct options_entry *options_entry_at(int index) {
   assert(index >= 0);
-  return index < N_ENTRIES ? &entries[index] : NULL;
+  if (index < N_ENTRIES) return &entries[index];
+  index -= N_ENTRIES;
+  assert(N_ENTRIES + options_plan_count <= OPTIONS_ENTRIES_MAX);
+  return index < options_plan_count ? &options_plan_entries[index] : NULL;
+}
+
+int options_entry_index(const struct options_entry *entry) {
+  for (int i = 0; i < N_ENTRIES; i++) {
+    if (entry == &entries[i]) return i;
+  }
+  return N_ENTRIES + (int)(entry - options_plan_entries);
+}
+
+bool options_repeats(const struct options_entry *entry) {
+  return entry->kind == OPTIONS_TARGETS || entry->kind == OPTIONS_SETTINGS ||
+         entry->kind == OPTIONS_RANGES;
+}
+
+const struct options_operands *options_operands(int command) {
+  static const struct options_operands compared = {.shown = "A.json B.json", .min = 2, .max = 2};
+  return command == OPTIONS_COMPARE ? &compared : NULL;
 }
 
 const struct options_entry *options_entry_find(const char *name, size_t n) {
-  for (int i = 0; i < N_ENTRIES; i++) {
-    const struct options_entry *entry = &entries[i];
+  const struct options_entry *entry;
+  for (int i = 0; (entry = options_entry_at(i)); i++) {
     if (strlen(entry->name) == n && memcmp(entry->name, name, n) == 0) return entry;
   }
   return NULL;

@@ -17,6 +17,8 @@ enum options_command {
   OPTIONS_CALIBRATE,
   OPTIONS_SWEEP,
   OPTIONS_VERIFY,
+  OPTIONS_PLAN,
+  OPTIONS_COMPARE,
   OPTIONS_COMMANDS /* how many */
 };
 
@@ -25,7 +27,9 @@ enum options_kind {
   OPTIONS_COUNT,      /* int64_t */
   OPTIONS_COUNT_LIST, /* struct options_counts */
   OPTIONS_REAL_LIST,  /* struct options_reals */
+  OPTIONS_REAL,       /* double */
   OPTIONS_BYTES,      /* uint64_t */
+  OPTIONS_RATE,       /* double, bytes/s */
   OPTIONS_SECONDS,    /* double */
   OPTIONS_SEED,       /* uint64_t */
   OPTIONS_CHOICE,     /* const char *, one of `accepted` */
@@ -36,12 +40,16 @@ enum options_kind {
   OPTIONS_BIND,       /* const char *, "auto", "none" or a node's number */
   OPTIONS_TARGETS,    /* const char *[], n_targets; repeats */
   OPTIONS_POLICIES,   /* bool[3], a list of names */
+  OPTIONS_SETTINGS,   /* struct options_texts, NAME=VALUE of bench/plan/inputs.h; repeats */
+  OPTIONS_RANGES,     /* struct options_texts, NAME=RANGE of bench/plan/vary.h; repeats */
+  OPTIONS_SECTIONS,   /* const char *, names of bench/plan/outputs.h */
+  OPTIONS_RULES,      /* const char *, rules of bench/present/compare_rule.h */
   OPTIONS_FLAG,       /* bool, takes no value */
   OPTIONS_SWITCH      /* bool, "on" or "off" */
 };
 
 /* Headings of the help. */
-enum options_group { OPTIONS_WHAT, OPTIONS_STORAGE, OPTIONS_MEASURE, OPTIONS_LEAVE };
+enum options_group { OPTIONS_WHAT, OPTIONS_STORAGE, OPTIONS_MEASURE, OPTIONS_JUDGE, OPTIONS_LEAVE };
 
 struct options_entry {
   const char *name; /* without dashes */
@@ -61,8 +69,23 @@ struct options_entry {
   const char *help;            /* one line */
 };
 
-/* The i-th entry, NULL past the last. */
+/* The i-th entry, NULL past the last; and where an entry stands. */
 const struct options_entry *options_entry_at(int index);
+int options_entry_index(const struct options_entry *entry);
+
+/* The entries that only judge what was measured (options_plan.c), which follow the others. */
+extern const struct options_entry options_plan_entries[];
+extern const int options_plan_count;
+
+/* True where the option may be given several times. */
+bool options_repeats(const struct options_entry *entry);
+
+/* The files that a command reads by position; NULL for one that takes none. */
+struct options_operands {
+  const char *shown; /* "A.json B.json", for the usage line */
+  int min, max;
+};
+const struct options_operands *options_operands(int command);
 
 /* The entry called `name` (n characters), whatever command takes it; NULL where there is none. */
 const struct options_entry *options_entry_find(const char *name, size_t n);
@@ -84,6 +107,10 @@ char *options_list_devices(char *text, size_t n);
 char *options_list_engines(char *text, size_t n);
 char *options_list_models(char *text, size_t n);
 
+/* The same of what plan and compare take: a setting, a range, sections, rules. */
+const char *options_problem_plan(enum options_kind kind, const char *value);
+char *options_accepts_plan(enum options_kind kind, char *text, size_t n);
+
 /* What the option accepts in a command (-1: in any), as text for help and errors: "a count from 1
  * to 1,024". */
 #define OPTIONS_ACCEPTS_BYTES 320
@@ -98,7 +125,7 @@ int options_scan(const struct options_entry *entry, const char *value, struct op
 /* The combinations that make no sense, after all values are in. */
 int options_check(const struct options *options, struct error *error);
 
-/* "--window"; "-o/--output" where there is a short form. */
+/* "--window"; "-o/--out" where there is a short form. */
 #define OPTIONS_LABEL_BYTES 48
 char *options_label(const struct options_entry *entry, char text[OPTIONS_LABEL_BYTES]);
 

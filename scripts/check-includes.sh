@@ -2,7 +2,7 @@
 # Who may include whom:
 #
 #   base <- model <- {io, kernels} <- bench <- tests     io and kernels never each other
-#   bench/commands -> bench/{measure, present, box}      never the other way
+#   bench/commands -> bench/{measure, plan, present, box}    never the other way
 #   liburing.h only in io/, oneDNN and CUDA only in kernels/, hwloc only in bench/box/
 #   (the tests of a part may use its libraries)
 #
@@ -77,7 +77,7 @@ FNR == 1 {
   if (!((part, target[1]) in allowed)) {
     breach(part "/ may include " names[part] ", not " target[1] "/ (\"" header "\")")
   }
-  if (folder ~ /^bench\/(measure|present|box)/ && header ~ /^bench\/commands\//) {
+  if (folder ~ /^bench\/(measure|plan|present|box)/ && header ~ /^bench\/commands\//) {
     breach(folder "/ may not include bench/commands/ (\"" header "\")")
   }
 }

@@ -11,6 +11,8 @@ static const struct command *const commands[] = {
     &command_calibrate,
     &command_sweep,
     &command_verify,
+    &command_plan,
+    &command_compare,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

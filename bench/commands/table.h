@@ -11,6 +11,8 @@ extern const struct command command_doctor;
 extern const struct command command_calibrate;
 extern const struct command command_sweep;
 extern const struct command command_verify;
+extern const struct command command_plan;
+extern const struct command command_compare;
 
 /* Compiled, never listed: to be copied. */
 extern const struct command command_skeleton;

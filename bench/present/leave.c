@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bench/present/jsonl.h"
 #include "bench/present/publish.h"
 #include "bench/present/result.h"
 
@@ -14,9 +15,8 @@ int leave_check(const struct options *options, struct error *error) {
     const char *option, *path;
     enum publish_kind kind;
   } files[] = {
-      {"-o", options->output, PUBLISH_RESULT},
-      {"--csv", options->csv, PUBLISH_CSV},
-      {"--trace", options->trace, PUBLISH_TRACE},
+      {"-o", options->output, PUBLISH_RESULT},          {"--csv", options->csv, PUBLISH_CSV},
+      {"--jsonl", options->jsonl, PUBLISH_JSONL},       {"--trace", options->trace, PUBLISH_TRACE},
       {"--profile", options->profile, PUBLISH_PROFILE},
   };
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -64,6 +64,12 @@ static int publish_csv(const char *path, const struct table *const *tables, int 
 
 int leave(const struct options *options, json_t *result, const struct table *const *tables,
           int n_tables, const struct warnings *warnings, struct error *error) {
+  return leave_with(options, result, tables, n_tables, tables, n_tables, warnings, error);
+}
+
+int leave_with(const struct options *options, json_t *result, const struct table *const *tables,
+               int n_tables, const struct table *const *csv, int n_csv,
+               const struct warnings *warnings, struct error *error) {
   json_object_set_new(result, "finished", result_time());
   json_object_set_new(result, "interrupted",
                       json_boolean(warnings_has(warnings, WARNING_INTERRUPTED)));
@@ -73,7 +79,9 @@ int leave(const struct options *options, json_t *result, const struct table *con
   int first = print(options, result, tables, n_tables, error);
   int code = options->output ? result_publish(result, options->output, error) : 0;
   if (first == 0) first = code;
-  code = options->csv ? publish_csv(options->csv, tables, n_tables, error) : 0;
+  code = options->csv ? publish_csv(options->csv, csv, n_csv, error) : 0;
+  if (first == 0) first = code;
+  code = options->jsonl ? jsonl_publish(result, options->jsonl, error) : 0;
   if (first == 0) first = code;
   warnings_print(warnings, stderr);
   return first;

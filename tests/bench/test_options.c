@@ -41,12 +41,33 @@ static const struct {
     {"time", "2s", "2.0"},
     {"budget", "3min", "180.0"},
     {"all", NULL, "true"},
-    {"output", "a.json", ""},
+    {"out", "a.json", ""},
     {"csv", "a.csv", ""},
     {"trace", "a.trace", ""},
+    {"jsonl", "a.jsonl", ""},
     {"profile", "a.profile", ""},
     {"json", NULL, ""},
     {"help", NULL, ""},
+    {"from", "a.json", "\"a.json\""},
+    {"context", "32k", "32000"},
+    {"concurrency", "400", "400"},
+    {"hbm", "141GB", "141000000000"},
+    {"gpu-cost", "2.5", "2.5"},
+    {"tflops", "700", "700.0"},
+    {"nvme-capacity", "30TB", "30000000000000"},
+    {"nvme-bw", "14GB/s", "14000000000.0"},
+    {"ext-bw", "2.5GB/s", "2500000000.0"},
+    {"ext-cost", "0.05", "0.050000000000000003"},
+    {"tp-base", "4", "4"},
+    {"params", "405G", "405000000000.0"},
+    {"weights", "8GB", "8000000000"},
+    {"turns", "7", "7"},
+    {"prompt", "9600", "9600"},
+    {"output", "200", "200"},
+    {"set", "hbm-bw=4.8TB/s", "[\"hbm-bw=4.8TB/s\"]"},
+    {"vary", "nvme-bw=1..56GB/s:4", "[\"nvme-bw=1..56GB/s:4\"]"},
+    {"show", "decode,all", "\"decode,all\""},
+    {"fail-if", "slower:5%,e:3", "\"slower:5%,e:3\""},
 };
 
 enum { N_SAMPLES = sizeof samples / sizeof samples[0] };
@@ -82,6 +103,7 @@ static void check_sample(const struct options_entry *entry, const char *format) 
     snprintf(text, sizeof text, format, taker(entry), entry->name, samples[i].value);
   else
     snprintf(text, sizeof text, "%s --%s", taker(entry), entry->name);
+  if (strcmp(taker(entry), "compare") == 0) snprintf(text + strlen(text), 16, " a.json b.json");
   struct line line;
   struct options options;
   struct error error = {0};
@@ -130,7 +152,7 @@ Test(options, defaults_are_those_of_the_design) {
   cr_assert_eq(options.repeat, 0);
   cr_assert_eq(options.alpha.n, 0);
   cr_assert_eq(options.n_targets, 0);
-  cr_assert_eq(options.given, 0);
+  for (int i = 0; i < OPTIONS_ENTRIES_MAX / 64; i++) cr_assert_eq(options.given[i], 0);
 }
 
 Test(options, bounds_themselves_are_accepted) {
@@ -165,7 +187,7 @@ Test(options, letters_stand_for_names) {
   struct error error = {0};
   cr_assert_eq(line_parse(&line, "sweep -o a.json", &options, &error), 0);
   cr_assert_str_eq(options.output, "a.json");
-  cr_assert(options_given(&options, "output"));
+  cr_assert(options_given(&options, "out"));
   cr_assert_eq(line_parse(&line, "sweep -o=b.json", &options, &error), 0);
   cr_assert_str_eq(options.output, "b.json");
 }
@@ -176,6 +198,28 @@ Test(options, help_is_given_whatever_else_is_wrong) {
   struct error error = {0};
   cr_assert_eq(line_parse(&line, "sweep --window 0 --nonsense -h", &options, &error), 0);
   cr_assert(options.help);
+}
+
+Test(options, files_are_read_by_position) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  const char *text = "compare a.json --fail-if slower:5% b.json";
+  cr_assert_eq(line_parse(&line, text, &options, &error), 0, "%s", error.message);
+  cr_assert_eq(options.n_files, 2);
+  cr_assert_str_eq(options.files[0], "a.json");
+  cr_assert_str_eq(options.files[1], "b.json");
+}
+
+Test(options, settings_and_ranges_repeat) {
+  struct line line;
+  struct options options;
+  struct error error = {0};
+  const char *text = "plan --set batch=8 --set tpot=20ms --vary hbm=80..192GB --vary batch=1..64";
+  cr_assert_eq(line_parse(&line, text, &options, &error), 0, "%s", error.message);
+  cr_assert_eq(options.set.n, 2);
+  cr_assert_eq(options.vary.n, 2);
+  cr_assert_str_eq(options.set.values[1], "tpot=20ms");
 }
 
 Test(options, targets_repeat) {

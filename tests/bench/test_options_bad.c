@@ -67,7 +67,16 @@ static void add_quantities(struct bad *bad, const struct options_entry *entry) {
   case OPTIONS_BYTES:
     add_numbers(bad, entry, "");
     add(bad, "1MiB/s");
-    add(bad, "4097");
+    if (entry->multiple) add(bad, "4097");
+    break;
+  case OPTIONS_REAL:
+    add_numbers(bad, entry, "");
+    add(bad, "3MB");
+    break;
+  case OPTIONS_RATE:
+    add_numbers(bad, entry, "GB/s");
+    add(bad, "56GB");
+    add(bad, "56");
     break;
   case OPTIONS_SECONDS:
     add_numbers(bad, entry, "s");
@@ -105,6 +114,33 @@ static void add_names(struct bad *bad, const struct options_entry *entry) {
     add(bad, "null:read=2");
     add(bad, "null:read=0GB/s");
     add(bad, "null:speed=2GB/s");
+    break;
+  case OPTIONS_SETTINGS:
+    add(bad, "nonsense=1");
+    add(bad, "batch");
+    add(bad, "batch=0");
+    add(bad, "hbm-bw=3.35TB");
+    break;
+  case OPTIONS_RANGES:
+    add(bad, "nonsense=1..2");
+    add(bad, "nvme-bw=56GB/s");
+    add(bad, "nvme-bw=56..1GB/s");
+    add(bad, "nvme-bw=1..56");
+    add(bad, "nvme-bw=1..56GB/s:1");
+    add(bad, "nvme-bw=..56GB/s");
+    break;
+  case OPTIONS_SECTIONS:
+    add(bad, "costs");
+    add(bad, "cost,");
+    add(bad, ",cost");
+    break;
+  case OPTIONS_RULES:
+    add(bad, "slower");
+    add(bad, "slower:");
+    add(bad, "slower:x%");
+    add(bad, ":5%");
+    add(bad, "slower:5%,");
+    add(bad, "SLOWER:5%");
     break;
   case OPTIONS_BIND:
     add(bad, "node0");
@@ -206,8 +242,9 @@ Test(options_bad, a_value_may_not_be_missing) {
 Test(options_bad, an_option_may_not_be_given_twice) {
   const struct options_entry *entry;
   for (int i = 0; (entry = options_entry_at(i)); i++) {
-    if (entry->kind == OPTIONS_TARGETS || helps(entry)) continue;
+    if (options_repeats(entry) || helps(entry)) continue;
     const char *value = entry->initial ? entry->initial : "0.5";
+    if (entry->kind == OPTIONS_RULES) value = "slower:5%";
     if (entry->kind == OPTIONS_MODEL) value = "mha-125m";
     for (int command = 0; command < OPTIONS_COMMANDS; command++) {
       if (!(entry->commands & (1U << command))) continue;
@@ -262,8 +299,8 @@ static const struct {
     {"sweep --io-timeout 30", {"--io-timeout 30", "a unit is missing", "ms"}},
     {"sweep --alpha 1", {"--alpha 1", "too large", "below 1"}},
     {"sweep --alpha=-0.5", {"--alpha -0.5", "negative"}},
-    {"sweep -o", {"-o/--output", "no value"}},
-    {"sweep -o --json", {"-o/--output", "no value before --json"}},
+    {"sweep -o", {"-o/--out", "no value"}},
+    {"sweep -o --json", {"-o/--out", "no value before --json"}},
     {"sweep --json=yes", {"--json=yes", "takes no value"}},
     {"sweep --page-tokens 32,64", {"--page-tokens 32,64", "more than one value"}},
     {"sweep --target /a --target /a", {"--target /a", "given twice"}},
@@ -273,7 +310,15 @@ static const struct {
     {"sweep --tokens 64 --page-tokens 64", {"--page-tokens 64", "--tokens 64", "accepted"}},
     {"sweep --policy recompute --alpha 0.5", {"--alpha", "recompute", "accepted"}},
     {"sweep --store off --sync on", {"--sync on", "--store off", "accepted"}},
-    {"sweep -o a --csv a", {"--csv a", "-o/--output", "accepted"}},
+    {"sweep -o a --csv a", {"--csv a", "-o/--out", "accepted"}},
+    {"sweep --output r.json", {"--output", "not an option of sweep", "accepted by: plan"}},
+    {"plan --jsonl a --csv a", {"--jsonl a", "--csv", "accepted"}},
+    {"plan --nvme-bw 56", {"--nvme-bw 56", "a unit is missing", "GB/s"}},
+    {"plan stray", {"stray", "not an option"}},
+    {"compare", {"nothing: too few", "A.json B.json"}},
+    {"compare a", {"a: too few files", "A.json B.json"}},
+    {"compare a b c", {"c: a file too many", "A.json B.json"}},
+    {"compare a ", {"''", "not an option"}},
     {"calibrate --profile a --csv a", {"--profile a", "--csv", "accepted"}},
 };
 

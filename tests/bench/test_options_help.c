@@ -59,6 +59,12 @@ Test(options_help, calibrate) {
 Test(options_help, sweep) {
   check_help(OPTIONS_SWEEP);
 }
+Test(options_help, plan) {
+  check_help(OPTIONS_PLAN);
+}
+Test(options_help, compare) {
+  check_help(OPTIONS_COMPARE);
+}
 Test(options_help, verify) {
   check_help(OPTIONS_VERIFY);
 }
@@ -80,7 +86,11 @@ Test(options_help, accepts_are_what_one_would_type) {
       {"policy", OPTIONS_SWEEP, "recompute, serial, overlap, separated by commas"},
       {"store", OPTIONS_SWEEP, "on or off"},
       {"bind", OPTIONS_SWEEP, "auto, none or a NUMA node's number from 0 to 1023"},
-      {"output", OPTIONS_SWEEP, "the path of a file"},
+      {"out", OPTIONS_SWEEP, "the path of a file"},
+      {"output", OPTIONS_PLAN, "a count from 1 to 1,000,000,000"},
+      {"hbm", OPTIONS_PLAN, "a size from 1MB to 1000TB"},
+      {"nvme-bw", OPTIONS_PLAN, "a rate of at least 1 B/s, with its unit: GB/s, MB/s, GiB/s"},
+      {"gpu-cost", OPTIONS_PLAN, "a number from 0 to 1e+06"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char text[OPTIONS_ACCEPTS_BYTES];

@@ -51,6 +51,13 @@ bad_values() {
   'NAME|FILE') printf '%s\n' x llama .json ;;
   'DIR[,DIR...]') printf '%s\n' , /a, /a,,/b ;;
   WHERE) printf '%s\n' x -1 99999 node0 ;;
+  BYTES) printf '%s\n' -1 x 1MB/s 1.0001 99999999999TB ;;
+  RATE) printf '%s\n' -1GB/s x 56 56GB 0GB/s ;;
+  NUMBER) printf '%s\n' -1 x 3MB 1e99 0x10 ;;
+  NAME=VALUE) printf '%s\n' x x=1 batch= batch=x batch=0 hbm-bw=56 ;;
+  NAME=RANGE) printf '%s\n' x x=1..2 batch=1 batch=8..1 batch=1..8:1 batch=1..8: nvme-bw=1..56 ;;
+  SECTIONS) printf '%s\n' x cost, ,cost ;;
+  RULE) printf '%s\n' x slower slower: slower:x :5 slower:5, ;;
   FILE) ;; # any text is a path: only a missing one is refused here
   *) fail "bad-options.sh knows no bad value for the argument $1" ;;
   esac
@@ -101,6 +108,12 @@ refused --csv sweep -o same --csv same
 refused --window sweep --windwo 3
 refused sweep swep
 refused nonsense nonsense
+refused --jsonl plan --jsonl same --csv same
+refused 'too few' compare
+refused one.json compare one.json
+refused three.json compare one.json two.json three.json
+refused missing.json compare missing.json missing.json
+refused --from plan --from missing.json
 refused --version --verson
 
 echo "bad-options: $tried command lines refused, $failures failures"
