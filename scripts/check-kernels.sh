@@ -4,7 +4,8 @@
 # them in BUILD/cuda); `check-kernels.sh --update DIR` rewrites the table.
 #
 # Why: ptxas accepts 80 KB of static shared memory for sm_90a and any number of registers; the
-# launch on the GPU then fails. And a change that costs a kernel its occupancy should be seen in review.
+# launch on the GPU then fails. And a change that costs a kernel its occupancy should be seen in
+# review.
 # Rules beside equality with the table: no spills, no stack, at most 48 KiB of static shared memory,
 # at most 227 KiB in all, at least one block an SM.
 set -u

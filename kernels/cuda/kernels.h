@@ -27,12 +27,15 @@
 #define KERNEL_ARGMAX_THREADS 1024 /* one block looks through all logits */
 #define KERNEL_CRC_THREADS 128     /* half of them on a page's K, half on its V */
 #define KERNEL_HEAD_ROWS 8         /* logits of a block: one a warp */
-#define ATTENTION_THREADS 128      /* four warps of 16 query rows */
-#define ATTENTION_QUERIES 64       /* query rows of a block */
-#define ATTENTION_KEYS 64          /* keys of a step */
+#define ATTENTION_THREADS 128      /* four warps of 32 query rows */
+#define ATTENTION_QUERIES 128      /* query rows of a block */
+
+/* Keys of a step: what the registers hold beside 32 rows of output sums. */
+#define ATTENTION_KEYS(head_dim) ((head_dim) == 64 ? 64 : 32)
 
 /* Shared memory of attention: a tile of Q, two each of K and V. */
-#define ATTENTION_SHARED_BYTES(head_dim) ((ATTENTION_QUERIES + 4 * ATTENTION_KEYS) * (head_dim)*2)
+#define ATTENTION_SHARED_BYTES(head_dim)                                                           \
+  ((ATTENTION_QUERIES + 4 * ATTENTION_KEYS(head_dim)) * (head_dim)*2)
 
 /* X(kernel, module, argument struct, threads of a block, dynamic shared bytes)
  * `module` is the .cu file, and so the image, that it is in. */
