@@ -81,7 +81,9 @@ struct io_engine_ops {
   int (*open)(struct io_engine **engine, const struct io_engine_config *config,
               struct error *error);
 
-  /* Required. Waits for (or cancels) what is under way, frees everything. NULL is allowed. */
+  /* Required. Waits for what is under way, 2 s at most, frees everything. NULL is allowed. Requests
+   * that a drive has not answered by then may still use their memory and their files afterwards:
+   * who closes with requests under way leaves both as they are until the process ends. */
   void (*close)(struct io_engine *engine);
 
   /* Required. Takes up to n requests, in order, and starts them in one batch. Returns how many were

@@ -21,7 +21,8 @@
 #include "io/engine_support.h"
 
 #define THREADS_MAX 64
-#define TIMEOUT_S_MAX 1e6 /* 11 days; pthread takes no infinity */
+#define TIMEOUT_S_MAX 1e6   /* 11 days; pthread takes no infinity */
+#define CLOSE_TIMEOUT_S 2.0 /* for threads in the kernel; a drive that hangs longer is given up */
 
 /* A queue of slot numbers; each is in one queue at most, so that depth entries suffice. */
 struct queue {
@@ -176,7 +177,23 @@ static int pread_reap(struct io_engine *engine, struct io_completion *completion
 
 /* ---- opening and closing ---------------------------------------------------------------- */
 
-/* Threads finish what was submitted, then end. */
+/* Waits for the threads. False where some are still in the kernel after the time is over: what they
+ * use must then stay. */
+static bool join_threads(struct pread_engine *self) {
+  struct timespec deadline;
+  clock_gettime(CLOCK_MONOTONIC, &deadline);
+  deadline.tv_sec += (time_t)CLOSE_TIMEOUT_S;
+  bool all = true;
+  for (int i = 0; i < self->n_threads; i++) {
+    if (pthread_clockjoin_np(self->threads[i], NULL, CLOCK_MONOTONIC, &deadline) == 0) continue;
+    pthread_detach(self->threads[i]);
+    all = false;
+  }
+  return all;
+}
+
+/* Threads finish what was submitted, then end. Those that a drive never answers are left behind,
+ * with the engine that they will look at if it ever does. */
 static void pread_close(struct io_engine *engine) {
   struct pread_engine *self = (struct pread_engine *)engine;
   if (self == NULL) return;
@@ -184,7 +201,7 @@ static void pread_close(struct io_engine *engine) {
   self->is_closing = true;
   pthread_cond_broadcast(&self->work_came);
   pthread_mutex_unlock(&self->mutex);
-  for (int i = 0; i < self->n_threads; i++) pthread_join(self->threads[i], NULL);
+  if (!join_threads(self)) return;
   pthread_cond_destroy(&self->work_came);
   pthread_cond_destroy(&self->work_done);
   pthread_mutex_destroy(&self->mutex);

@@ -29,9 +29,9 @@
 #define IORING_SQ_TASKRUN (1U << 2)
 #endif
 
-#define CLOSE_TIMEOUT_S 60.0 /* for requests under way; a drive that hangs longer is given up */
-#define WAIT_S_MAX 3600.0    /* of one io_uring_enter(); longer waits are made of several */
-#define RETRY_S 0.001        /* until the kernel is offered again what it did not take */
+#define CLOSE_TIMEOUT_S 2.0 /* for requests under way; a drive that hangs longer is given up */
+#define WAIT_S_MAX 3600.0   /* of one io_uring_enter(); longer waits are made of several */
+#define RETRY_S 0.001       /* until the kernel is offered again what it did not take */
 
 /* ---- waiting ---------------------------------------------------------------------------- */
 
@@ -234,8 +234,9 @@ static void uring_close(struct io_engine *engine) {
     if (uring_reap(engine, done, 64, 1, deadline_s - clock_now_s(), NULL) < 0) break;
   }
   if (self->ring_is_open) {
-    /* The ring's own end is asynchronous: give pinned memory back (to RLIMIT_MEMLOCK) now. */
-    if (self->n_pieces > 0) io_uring_unregister_buffers(&self->ring);
+    /* The ring's own end is asynchronous: give pinned memory back (to RLIMIT_MEMLOCK) now. Kernels
+     * before 6.13 would wait here for requests that a drive never answers. */
+    if (self->n_pieces > 0 && self->under_way == 0) io_uring_unregister_buffers(&self->ring);
     io_uring_queue_exit(&self->ring);
   }
   free(self->fds);

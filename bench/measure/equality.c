@@ -80,7 +80,7 @@ int equality_check(struct group *group, const struct equality_reference *referen
     int64_t pages = pipeline_pages(point.n_new, rig->page_tokens);
     point.checked_pages += pages * rig->layers;
     failed = verify_written(device, rig->sink, rig->layers, n_past / rig->page_tokens, pages,
-                            &point.wrong_pages, error);
+                            rig->config.options->io_timeout_s, &point.wrong_pages, error);
     if (failed) return failed;
   }
   equality->wrong_pages = point.wrong_pages;

@@ -258,7 +258,7 @@ static int check_sink(struct group *group, struct point *point, struct error *er
   point->checked = true;
   point->checked_pages += pages * rig->layers;
   return verify_written(rig->device, rig->sink, rig->layers, point->n_past / rig->page_tokens,
-                        pages, &point->wrong_pages, error);
+                        pages, rig->config.options->io_timeout_s, &point->wrong_pages, error);
 }
 
 /* Recompute has one leg: what is observed is what the model would be fed with. */

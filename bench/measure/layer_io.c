@@ -133,6 +133,18 @@ static int book(struct layer_io *io, struct cursor *cursor, int n, struct error 
   return 0;
 }
 
+/* The sentence names the first layer that is not done: one of its requests is unanswered. */
+static int hangs(const struct layer_io *io, const struct cursor *cursor, struct error *error) {
+  int layer = cursor->finished;
+  return error_set(
+      error, -ETIMEDOUT,
+      "%s %s at byte %llu or after it (layer %d): no completion for %.3g s with %d requests under "
+      "way; the drive hangs, or raise --io-timeout",
+      io->op == IO_READ ? "reading" : "writing", io->file_name,
+      (unsigned long long)io->hooks.offset_bytes(io->hooks.context, layer), layer, io->timeout_s,
+      cursor->outstanding);
+}
+
 /* Waits for at least one completion, in slices, and books what came. */
 static int reap_some(struct layer_io *io, struct cursor *cursor, struct error *error) {
   for (;;) {
@@ -144,12 +156,7 @@ static int reap_some(struct layer_io *io, struct cursor *cursor, struct error *e
       cursor->last_progress_s = now_s;
       return book(io, cursor, n, error);
     }
-    if (now_s - cursor->last_progress_s >= io->timeout_s)
-      return error_set(error, -ETIMEDOUT,
-                       "%s %s: no completion for %.3g s with %d requests under way, layer %d done; "
-                       "the drive hangs, or raise --io-timeout",
-                       io->op == IO_READ ? "reading" : "writing", io->file_name, io->timeout_s,
-                       cursor->outstanding, cursor->finished - 1);
+    if (now_s - cursor->last_progress_s >= io->timeout_s) return hangs(io, cursor, error);
     if (io->hooks.failed(io->hooks.context)) return 0;
   }
 }
@@ -188,5 +195,6 @@ int layer_io_run(struct layer_io *io, struct error *error) {
   struct cursor cursor = {.last_progress_s = clock_now_s()};
   int failed = run_layers(io, &cursor, error);
   if (failed && failed != -ETIMEDOUT) drain(io, &cursor);
+  io->left_behind = cursor.outstanding;
   return failed;
 }

@@ -58,10 +58,12 @@ struct layer_io {
   struct layer_progress *progress;   /* [n_layers], the caller's */
   struct io_completion *completions; /* [queue_depth], the caller's */
   struct io_request *requests;       /* [queue_depth], the caller's */
+  int left_behind;                   /* requests that the drive has not answered in time */
 };
 
-/* Runs all layers. On return nothing is under way, but after -ETIMEDOUT. Returns 0 or the first
- * error, with file, offset and layer named. Allocates nothing. */
+/* Runs all layers. On return nothing is under way, but `left_behind` requests after a failure: they
+ * may still use their memory. Returns 0 or the first error, with file, offset and layer named.
+ * Allocates nothing. */
 int layer_io_run(struct layer_io *io, struct error *error);
 
 /* The request size that merges whole pages up to io_bytes, or cuts a page larger than that:

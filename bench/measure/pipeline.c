@@ -78,6 +78,8 @@ static void stage_stop(struct stage *stage) {
     sem_destroy(&stage->go);
     sem_destroy(&stage->done);
   }
+  bool *left_behind = stage->pipeline->config.left_behind;
+  if (left_behind && stage->io.left_behind > 0) *left_behind = true;
   free(stage->progress);
   free(stage->completions);
   free(stage->requests);
@@ -123,8 +125,8 @@ int pipeline_open(struct pipeline **out, const struct pipeline_config *config,
 
 void pipeline_close(struct pipeline *pipeline) {
   if (!pipeline) return;
-  stage_stop(&pipeline->reader);
-  stage_stop(&pipeline->writer);
+  if (pipeline->reader.pipeline) stage_stop(&pipeline->reader);
+  if (pipeline->writer.pipeline) stage_stop(&pipeline->writer);
   gates_destroy(&pipeline->gates);
   free(pipeline->landed);
   free(pipeline->computed);

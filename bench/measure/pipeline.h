@@ -43,6 +43,8 @@ struct pipeline_config {
   bool verify_inline;                /* check each layer's CRCs as it lands (KV not resident) */
   bool record_inline;                /* set the sink's CRCs as KV leaves (KV not resident) */
   const struct placement *placement; /* of reader and writer; or NULL */
+  bool *left_behind; /* or NULL; set by pipeline_close() where the drive has left requests
+                        unanswered: the device's memory and the files must then stay */
 };
 
 struct pipeline;
@@ -82,11 +84,12 @@ void pipeline_run_free(struct pipeline_run *run);
 int pipeline_open(struct pipeline **pipeline, const struct pipeline_config *config,
                   struct error *error);
 
-/* Ends the threads; NULL is allowed. */
+/* Ends the threads, within seconds even where a drive hangs; NULL is allowed. */
 void pipeline_close(struct pipeline *pipeline);
 
-/* Runs one request. Whatever fails in whichever stage ends the run: nothing is under way on return,
- * and the first error is told. begin() of the device is called before the clock starts. */
+/* Runs one request. Whatever fails in whichever stage ends the run, and the first error is told;
+ * nothing is under way on return, but what a drive has not answered within io_timeout_s. begin() of
+ * the device is called before the clock starts. */
 int pipeline_run(struct pipeline *pipeline, const struct pipeline_request *request,
                  struct pipeline_run *run, struct error *error);
 

@@ -11,10 +11,12 @@
 #include "base/prng.h"
 #include "bench/box/host.h"
 #include "bench/box/topology.h"
+#include "bench/measure/bounded_file.h"
 #include "io/engine.h"
 #include "kernels/playback/profile.h"
 
 #define STREAM_PROMPT 0x70726f6d7074 /* "prompt" */
+#define CLOSE_TIMEOUT_S 2.0          /* of a file; removing a partial name takes long at worst */
 
 int64_t rig_past_tokens(double alpha, int64_t n_tokens, int64_t page_tokens) {
   double past = alpha * (double)n_tokens;
@@ -97,7 +99,7 @@ static int describe_target(struct rig *rig, struct error *error) {
     if (options->n_targets > 1 || strchr(directory, ','))
       return error_set(error, -ENOTSUP, "--target %s: %s takes one directory", directory,
                        options->command);
-    int failed = target_describe(&rig->target, directory, error);
+    int failed = bounded_target_describe(&rig->target, directory, options->io_timeout_s, error);
     if (failed) return failed;
     alignment = kv_file_directory_alignment(directory);
   }
@@ -165,6 +167,7 @@ int rig_open_pipeline(struct rig *rig, struct kv_file *source, struct kv_file *s
       .verify_inline = !resident && source,
       .record_inline = !resident && sink,
       .placement = &rig->placement,
+      .left_behind = &rig->left_behind,
   };
   return pipeline_open(pipeline, &config, error);
 }
@@ -188,9 +191,9 @@ int rig_open(struct rig *rig, const struct rig_config *config, struct error *err
 
 void rig_close(struct rig *rig) {
   pipeline_close(rig->pipeline);
-  kv_file_close(rig->sink);
-  kv_file_close(rig->source);
-  if (rig->device) rig->device->ops->close(rig->device);
+  bounded_file_close(rig->sink, CLOSE_TIMEOUT_S);
+  bounded_file_close(rig->source, CLOSE_TIMEOUT_S);
+  if (rig->device && !rig->left_behind) rig->device->ops->close(rig->device);
   free(rig->tokens);
   *rig = (struct rig){0};
 }

@@ -56,6 +56,7 @@ struct rig {
   double source_s;               /* seconds that making it took */
   uint64_t written_bytes;        /* by preparing */
   struct pipeline *pipeline;
+  bool left_behind; /* a drive has not answered: memory and files stay until the process ends */
 };
 
 /* Resolves --device ("auto" by what the box has) into name[bytes]. Returns 0, or -ENOTSUP with a
@@ -72,7 +73,8 @@ int rig_shape(const struct options *options, const char *device_name, struct sha
  */
 int rig_open(struct rig *rig, const struct rig_config *config, struct error *error);
 
-/* Closes all of it; safe on a zeroed struct. */
+/* Closes all of it; safe on a zeroed struct. Memory that a hanging drive may still use is left to
+ * the process's end. */
 void rig_close(struct rig *rig);
 
 /* The sequence of n_tokens tokens of which n_past (whole pages) are stored. */

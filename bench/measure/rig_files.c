@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "bench/measure/bounded_file.h"
 #include "bench/measure/rig.h"
 #include "bench/measure/verification.h"
 
@@ -78,15 +79,16 @@ static int fill_source(struct rig *rig, struct kv_file *file, int64_t n_tokens,
 
 static int make_source(struct rig *rig, const struct kv_identity *identity, struct error *error) {
   double start_s = clock_now_s();
-  int failed = kv_file_create(&rig->source, directory_of(rig), identity, error);
+  double timeout_s = rig->config.options->io_timeout_s;
+  int failed = bounded_file_create(&rig->source, directory_of(rig), identity, timeout_s, error);
   if (!failed) failed = fill_source(rig, rig->source, identity->n_tokens, error);
   if (!failed && rig->config.keep_source) {
-    failed = kv_file_publish(rig->source, error);
+    failed = bounded_file_publish(&rig->source, timeout_s, error);
     if (failed == -EEXIST) { /* another run was first: its file is as good */
       error_clear(error);
-      kv_file_close(rig->source);
+      bounded_file_close(rig->source, timeout_s);
       rig->source = NULL;
-      failed = kv_file_open(&rig->source, directory_of(rig), identity, error);
+      failed = bounded_file_open(&rig->source, directory_of(rig), identity, timeout_s, error);
     }
   }
   if (failed) return error_prefix(error, "making the stored KV in %s", directory_of(rig));
@@ -119,12 +121,13 @@ int rig_open_files(struct rig *rig, struct error *error) {
   identity_of(rig, past > 0 ? past : rig->page_tokens, &stored);
   identity_of(rig, rig->config.tokens_max, &fresh);
   fresh.n_tokens = pages * rig->page_tokens;
-  int failed = kv_file_sweep_partial(directory_of(rig), error);
+  double timeout_s = rig->config.options->io_timeout_s;
+  int failed = bounded_file_sweep(directory_of(rig), timeout_s, error);
   if (failed < 0) return failed;
   bool stores = rig->config.options->store;
   bool found = false;
   if (past > 0 && rig->config.keep_source) {
-    failed = kv_file_open(&rig->source, directory_of(rig), &stored, error);
+    failed = bounded_file_open(&rig->source, directory_of(rig), &stored, timeout_s, error);
     found = failed == 0;
     if (failed == -ENOENT)
       error_clear(error);
@@ -135,6 +138,7 @@ int rig_open_files(struct rig *rig, struct error *error) {
                         (stores ? kv_file_bytes(&fresh) : 0);
   failed = check_space(rig, need_bytes, error);
   if (!failed && past > 0 && !found) failed = make_source(rig, &stored, error);
-  if (!failed && stores) failed = kv_file_create(&rig->sink, directory_of(rig), &fresh, error);
+  if (!failed && stores)
+    failed = bounded_file_create(&rig->sink, directory_of(rig), &fresh, timeout_s, error);
   return failed;
 }

@@ -39,7 +39,13 @@ static int stage_sync(struct stage *stage, struct error *error) {
   int n = stage->engine->ops->reap(stage->engine, &completion, 1, 1,
                                    stage->pipeline->config.io_timeout_s, error);
   if (n < 0) return n;
-  if (n == 0) return error_set(error, -ETIMEDOUT, "fdatasync of %s hangs", stage->io.file_name);
+  if (n == 0) {
+    stage->io.left_behind = 1;
+    return error_set(
+        error, -ETIMEDOUT,
+        "fdatasync of %s: no answer for %.3g s; the drive hangs, or raise --io-timeout",
+        stage->io.file_name, stage->io.timeout_s);
+  }
   if (completion.error)
     return error_set(error, completion.error, "fdatasync of %s: %s", stage->io.file_name,
                      strerror(-completion.error));

@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/crc32c.h"
-#include "base/memory.h"
+#include "bench/measure/bounded_file.h"
+
+#define READ_BACK_BYTES ((size_t)4 << 20) /* at a time */
 
 /* CRCs of `n_pages` pages as they stand in the KV cache, each begun with where the page belongs. */
 static int device_crcs(struct device *device, const struct kv_file *file, int layer,
@@ -47,52 +47,53 @@ int verify_record_layer(struct device *device, struct kv_file *file, int layer, 
   return failed;
 }
 
-/* Reads one page whole: preads until the stride is there. */
-static int read_page(const struct kv_file *file, int layer, int64_t page, void *buffer,
-                     struct error *error) {
-  size_t bytes = kv_file_identity(file)->page_stride_bytes;
-  uint64_t offset = kv_file_page_offset(file, layer, page);
-  size_t done = 0;
-  while (done < bytes) {
-    ssize_t got =
-        pread(kv_file_fd(file), (char *)buffer + done, bytes - done, (off_t)(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0)
-      return error_set(error, got < 0 ? -errno : -ENODATA,
-                       "reading page %lld of layer %d back at byte %llu: %s", (long long)page,
-                       layer, (unsigned long long)(offset + done),
-                       got < 0 ? strerror(errno) : "the file ends there");
-    done += (size_t)got;
+/* Reads n pages of a layer back and counts those that differ from `crcs`. */
+static int compare_pages(const struct kv_file *sink, struct bounded_reader *reader, int layer,
+                         int64_t first_page, int64_t n_pages, const uint32_t *crcs,
+                         double timeout_s, int64_t *wrong_pages, struct error *error) {
+  size_t stride = kv_file_identity(sink)->page_stride_bytes;
+  const void *data = NULL;
+  int failed = bounded_file_read(reader, sink, kv_file_page_offset(sink, layer, first_page),
+                                 (size_t)n_pages * stride, &data, timeout_s, error);
+  if (failed)
+    return error_prefix(error, "reading new KV back, layer %d from page %lld on", layer,
+                        (long long)first_page);
+  for (int64_t i = 0; i < n_pages; i++) {
+    uint32_t crc = crc32c(kv_file_crc_start(sink, layer, first_page + i),
+                          (const char *)data + (size_t)i * stride,
+                          kv_file_identity(sink)->page_payload_bytes);
+    *wrong_pages += crc != crcs[i];
   }
   return 0;
 }
 
-static int compare_written_layer(struct device *device, const struct kv_file *sink, int layer,
-                                 int64_t first_page, int64_t n_pages, uint32_t *crcs, void *page,
+static int compare_written_layer(struct device *device, const struct kv_file *sink,
+                                 struct bounded_reader *reader, int layer, int64_t first_page,
+                                 int64_t n_pages, uint32_t *crcs, double timeout_s,
                                  int64_t *wrong_pages, struct error *error) {
+  size_t stride = kv_file_identity(sink)->page_stride_bytes;
+  int64_t batch = stride < READ_BACK_BYTES ? (int64_t)(READ_BACK_BYTES / stride) : 1;
   int failed = device_crcs(device, sink, layer, first_page, n_pages, crcs, error);
-  for (int64_t i = 0; i < n_pages && !failed; i++) {
-    failed = read_page(sink, layer, first_page + i, page, error);
-    if (failed) break;
-    uint32_t crc = crc32c(kv_file_crc_start(sink, layer, first_page + i), page,
-                          kv_file_identity(sink)->page_payload_bytes);
-    *wrong_pages += crc != crcs[i];
+  for (int64_t i = 0; i < n_pages && !failed; i += batch) {
+    int64_t n = n_pages - i < batch ? n_pages - i : batch;
+    failed = compare_pages(sink, reader, layer, first_page + i, n, crcs + i, timeout_s, wrong_pages,
+                           error);
   }
   return failed;
 }
 
 int verify_written(struct device *device, const struct kv_file *sink, int layers,
-                   int64_t first_page, int64_t n_pages, int64_t *wrong_pages, struct error *error) {
+                   int64_t first_page, int64_t n_pages, double timeout_s, int64_t *wrong_pages,
+                   struct error *error) {
   if (n_pages == 0) return 0;
-  struct memory page = {0};
-  int failed = memory_map(&page, kv_file_identity(sink)->page_stride_bytes, NULL, 1, error);
-  if (failed) return failed;
+  struct bounded_reader reader = {0};
   uint32_t *crcs = malloc((size_t)n_pages * sizeof *crcs);
-  if (!crcs) failed = error_set(error, -ENOMEM, "no memory for %lld CRCs", (long long)n_pages);
+  if (!crcs) return error_set(error, -ENOMEM, "no memory for %lld CRCs", (long long)n_pages);
+  int failed = 0;
   for (int layer = 0; layer < layers && !failed; layer++)
-    failed = compare_written_layer(device, sink, layer, first_page, n_pages, crcs, page.address,
-                                   wrong_pages, error);
+    failed = compare_written_layer(device, sink, &reader, layer, first_page, n_pages, crcs,
+                                   timeout_s, wrong_pages, error);
   free(crcs);
-  memory_unmap(&page);
+  bounded_reader_free(&reader);
   return failed;
 }

@@ -22,9 +22,11 @@ int verify_landed(struct device *device, const struct kv_file *file, int layers,
                   int64_t *wrong_pages, struct error *error);
 
 /* Reads new KV back from `sink` (pages first_page..first_page + n_pages of each layer) and counts
- * pages that differ from the device's KV cache (resident). */
+ * pages that differ from the device's KV cache (resident). -ETIMEDOUT where a read takes longer
+ * than timeout_s. */
 int verify_written(struct device *device, const struct kv_file *sink, int layers,
-                   int64_t first_page, int64_t n_pages, int64_t *wrong_pages, struct error *error);
+                   int64_t first_page, int64_t n_pages, double timeout_s, int64_t *wrong_pages,
+                   struct error *error);
 
 /* Sets the CRCs of all pages of a file being made from the device's KV cache (resident), or of one
  * layer. */
