@@ -7,7 +7,8 @@ VGPU_PTX := $(wildcard tests/vgpu/ptx/*.c tests/vgpu/memory/*.c) base/error.c
 VGPU_DRIVER := $(VGPU_PTX) $(wildcard tests/vgpu/libcuda/*.c)
 VGPU_LT := $(wildcard tests/vgpu/cublaslt/*.c) tests/vgpu/ptx/number.c
 vgpu_objects = $(patsubst %.c,$(BUILD)/vgpu/objects/%.o,$(1))
-VGPU_LIBRARIES := $(VGPU_LIB)/libcuda.so.1 $(VGPU_LIB)/libcublasLt.so.13
+VGPU_DNN := $(wildcard tests/vgpu/cudnn/*.c) tests/vgpu/ptx/number.c
+VGPU_LIBRARIES := $(addprefix $(VGPU_LIB)/,libcuda.so.1 libcublasLt.so.13 libcudnn.so.9)
 
 $(BUILD)/vgpu/objects/%.o: %.c
 	@mkdir -p $(@D)
@@ -23,9 +24,10 @@ $(VGPU_LIB)/libcuda.so.1: $(call vgpu_objects,$(VGPU_DRIVER))
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libcuda.so.1 -o $@ $^ -lm
 
 $(VGPU_LIB)/libcublasLt.so.13: $(call vgpu_objects,$(VGPU_LT)) $(VGPU_LIB)/libcuda.so.1
+$(VGPU_LIB)/libcudnn.so.9: $(call vgpu_objects,$(VGPU_DNN)) $(VGPU_LIB)/libcuda.so.1
+$(VGPU_LIB)/libcublasLt.so.13 $(VGPU_LIB)/libcudnn.so.9:
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libcublasLt.so.13 \
-	  -Wl,-rpath,'$$ORIGIN' -o $@ $^ -lm
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,$(@F) -Wl,-rpath,'$$ORIGIN' -o $@ $^ -lm
 
 # Which PTX each cubin was made from, and ptxas' log with its registers.
 $(BUILD)/vgpu/manifest: $(CUDA_IMAGES)
@@ -54,4 +56,4 @@ $(BUILD)/vgpu/test_devices: $(call objects,tests/vgpu/test_devices.c $(BASE) $(M
 .PHONY: vgpu-libraries
 vgpu-libraries: $(VGPU_LIBRARIES)
 
--include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT) $(VGPU_TESTS)))
+-include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT) $(VGPU_DNN) $(VGPU_TESTS)))
