@@ -33,22 +33,7 @@ struct sweeping {
 };
 
 static int open_rig(struct sweeping *all, struct error *error) {
-  const struct options *options = all->options;
-  struct rig_config config = {.options = options,
-                              .page_tokens = options->page_tokens.values[0],
-                              .queue_depth = (int)options->queue_depth.values[0],
-                              .io_bytes = options->io_bytes,
-                              .keep_source = true,
-                              .announce = rig_announce,
-                              .announce_context = &all->warnings};
-  for (int i = 0; i < options->tokens.n; i++)
-    if (options->tokens.values[i] > config.tokens_max)
-      config.tokens_max = options->tokens.values[i];
-  config.past_max = rig_past_tokens(1, config.tokens_max, config.page_tokens);
-  char device[64];
-  int failed = rig_device_name(options, device, sizeof device, error);
-  if (!failed) failed = rig_shape(options, device, &config.shape, error);
-  if (!failed) failed = rig_open(&all->rig, &config, error);
+  int failed = rig_open_options(&all->rig, all->options, rig_announce, &all->warnings, error);
   if (!failed) failed = group_init(&all->sweep.group, &all->rig, error);
   all->sweep.rig = &all->rig;
   all->sweep.interrupted = command_interrupted;

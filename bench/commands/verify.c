@@ -26,25 +26,12 @@ struct verifying {
 };
 
 static int open_rig(struct verifying *all, struct error *error) {
-  const struct options *options = all->options;
-  struct rig_config config = {.options = options,
-                              .tokens_max = options->tokens.values[0],
-                              .page_tokens = options->page_tokens.values[0],
-                              .queue_depth = (int)options->queue_depth.values[0],
-                              .io_bytes = options->io_bytes,
-                              .keep_source = true,
-                              .announce = rig_announce,
-                              .announce_context = &all->warnings};
-  config.past_max = rig_past_tokens(1, config.tokens_max, config.page_tokens);
-  char device[64];
-  int failed = rig_device_name(options, device, sizeof device, error);
-  if (!failed) failed = rig_shape(options, device, &config.shape, error);
-  if (!failed) failed = rig_open(&all->rig, &config, error);
+  int failed = rig_open_options(&all->rig, all->options, rig_announce, &all->warnings, error);
   if (!failed && all->rig.emulated)
-    failed = error_set(error, -ENOTSUP,
-                       "--engine %s: it returns no bytes that could be verified; "
-                       "use uring or pread",
-                       options->engine);
+    failed =
+        error_set(error, -ENOTSUP,
+                  "--engine %s: it returns no bytes that could be verified; use uring or pread",
+                  all->options->engine);
   if (!failed) failed = group_init(&all->group, &all->rig, error);
   return failed;
 }

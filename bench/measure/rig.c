@@ -189,6 +189,26 @@ int rig_open(struct rig *rig, const struct rig_config *config, struct error *err
   return failed;
 }
 
+int rig_open_options(struct rig *rig, const struct options *options,
+                     void (*announce)(void *context, const struct target *target, uint64_t bytes),
+                     void *announce_context, struct error *error) {
+  struct rig_config config = {.options = options,
+                              .page_tokens = options->page_tokens.values[0],
+                              .queue_depth = (int)options->queue_depth.values[0],
+                              .io_bytes = options->io_bytes,
+                              .keep_source = true,
+                              .announce = announce,
+                              .announce_context = announce_context};
+  for (int i = 0; i < options->tokens.n; i++)
+    if (options->tokens.values[i] > config.tokens_max)
+      config.tokens_max = options->tokens.values[i];
+  config.past_max = rig_past_tokens(1, config.tokens_max, config.page_tokens);
+  char device[sizeof rig->device_name];
+  int failed = rig_device_name(options, device, sizeof device, error);
+  if (!failed) failed = rig_shape(options, device, &config.shape, error);
+  return failed ? failed : rig_open(rig, &config, error);
+}
+
 void rig_close(struct rig *rig) {
   pipeline_close(rig->pipeline);
   bounded_file_close(rig->sink, CLOSE_TIMEOUT_S);
