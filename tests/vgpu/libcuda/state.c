@@ -64,7 +64,9 @@ static bool fail_matches(const char *name, uint64_t *nth, int *code) {
 bool vgpu_fails(const char *name, int *code) {
   uint64_t nth = 0;
   if (!fail_matches(name, &nth, code)) return false;
-  return __atomic_add_fetch(&vgpu()->other_calls, 1, __ATOMIC_RELAXED) == nth;
+  if (__atomic_add_fetch(&vgpu()->other_calls, 1, __ATOMIC_RELAXED) != nth) return false;
+  fprintf(stderr, "vgpu: %s fails as asked for with %d\n", name, *code);
+  return true;
 }
 
 static const char *entry_name(enum entry entry) {

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# e2e.sh: the shipped program and plugin, end to end, with the virtual GPU's libraries before the
+# loader's path: verify and sweep in every mode, and every way in which a GPU can be missing, old
+# or broken: each must have its own message and exit code, and never crash.
+#
+# BUILD names the folder of the build (default: build). `e2e.sh full` tries more.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=$(realpath "${BUILD:-build}")
+full=${1:-}
+if [ ! -f "$build/refill_cuda.so" ]; then
+  echo "SKIPPED: no $build/refill_cuda.so: nvcc is missing, or the plugin was not built" >&2
+  exit 77
+fi
+export VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G REFILL_PLUGIN_DIR=$build
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+n=0 failed=0
+
+run() { # environment... -- arguments...
+  local environment=()
+  while [ "$1" != -- ]; do environment+=("$1") && shift; done
+  shift
+  env LD_LIBRARY_PATH="$build/vgpu/lib" "${environment[@]}" timeout 120 "$build/refill" "$@" \
+    --device "${device:-cuda}" --model "tests/shapes/${shape:-tiny}.json" --page-tokens 16 \
+    --target "$work" >"$work/out" 2>&1
+  code=$?
+}
+
+verdict() { # what good?
+  n=$((n + 1))
+  if [ "$2" = yes ]; then
+    echo "ok      $1"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $1 (exit $code)"
+    grep -v warning "$work/out" | head -12 | sed 's/^/        /'
+  fi
+}
+
+passes() { # what environment... -- arguments...
+  local what=$1
+  shift
+  run "$@"
+  verdict "$what" "$([ $code -eq 0 ] && ! grep -q '^vgpu:' "$work/out" && echo yes)"
+}
+
+says() { # exit-code pattern what environment... -- arguments...
+  local want=$1 pattern=$2 what=$3
+  shift 3
+  run "$@"
+  verdict "$what" "$([ $code -eq "$want" ] && grep -qE "$pattern" "$work/out" && echo yes)"
+}
+
+V=(verify --tokens 65 --window 1 --write-window 1)
+passes "verify, cuDNN" VGPU_LEAKS=1 REFILL_CUDA_ATTENTION=cudnn -- "${V[@]}"
+passes "verify, builtin attention" VGPU_LEAKS=1 REFILL_CUDA_ATTENTION=builtin -- "${V[@]}"
+passes "verify, other order, lazy copies" REFILL_CUDA_ATTENTION=builtin VGPU_SCHEDULE=reverse \
+  VGPU_LAZY_COPIES=1 -- "${V[@]}"
+passes "verify, random order" REFILL_CUDA_ATTENTION=builtin VGPU_SCHEDULE=random -- "${V[@]}"
+passes "verify, slow copies" VGPU_SLOW_COPIES_US=3000 -- "${V[@]}"
+passes "verify, slow kernels" VGPU_SLOW_KERNELS_US=500 -- "${V[@]}"
+passes "verify, FP8" -- "${V[@]}" --dtype fp8
+passes "verify, FP8 in the cache" -- "${V[@]}" --kv-dtype fp8
+shape=tiny-128 passes "verify, heads of 128" REFILL_CUDA_ATTENTION=builtin -- "${V[@]}"
+passes "verify, cubins refused: PTX" VGPU_REFUSE_CUBINS=1 -- "${V[@]}"
+passes "verify, an A100" VGPU_CAPABILITY=80 -- "${V[@]}"
+passes "verify, a GPU newer than the build" VGPU_CAPABILITY=100 -- "${V[@]}"
+passes "verify, driver of CUDA 12.0" VGPU_DRIVER_VERSION=12000 -- "${V[@]}"
+run REFILL_CUDA_ATTENTION=auto VGPU_CUDNN_REFUSES=2 -- "${V[@]}"
+verdict "cuDNN compiles nothing: builtin" "$([ $code -eq 0 ] && echo yes)"
+run VGPU_FAIL=cuMemHostRegister:1 -- "${V[@]}"
+verdict "nothing can be pinned: slower, and right" "$([ $code -eq 0 ] && echo yes)"
+passes "sweep with a trace" -- sweep --tokens 128 --alpha 0,0.5 --repeat 1 \
+  --trace "$work/trace.json"
+verdict "the trace is there" "$([ -s "$work/trace.json" ] && echo yes)"
+
+says 77 "stub" "a stub for a driver" VGPU_STUB=1 -- "${V[@]}"
+says 77 "too old" "a driver of CUDA 11.8" VGPU_DRIVER_VERSION=11080 -- "${V[@]}"
+says 77 "sees no GPU" "no device" VGPU_DEVICES=0 -- "${V[@]}"
+says 77 "no NVIDIA driver" "no driver" LD_LIBRARY_PATH= -- "${V[@]}"
+device=cuda:3 says 77 "there is 1 GPU" "a device that is not there" -- "${V[@]}"
+says 77 "compute capability 7.5" "a GPU that is too old" VGPU_CAPABILITY=75 -- "${V[@]}"
+says 1 "[Mm]emory|GiB|MiB" "too little memory" VGPU_MEMORY=64M -- "${V[@]}"
+says 77 "cublasLtCreate" "cuBLASLt does not start" VGPU_FAIL=cublasLtCreate:1 \
+  REFILL_CUDA_LIBDIR="$build/vgpu/lib" -- "${V[@]}"
+says 1 "ILLEGAL_ADDRESS" "an asynchronous error in mid-run" VGPU_FAIL=cuEventQuery:5:700 -- "${V[@]}"
+says 1 "LAUNCH_FAILED|ECC" "a launch fails" VGPU_FAIL=cuLaunchKernel:40:719 -- "${V[@]}"
+
+# Each entry point fails once, early and late: an error that says which, and no crash.
+points="cuInit cuDeviceGet cuDevicePrimaryCtxRetain cuCtxSetCurrent cuMemAlloc cuMemcpy2DAsync
+  cuModuleLoadDataEx cuModuleGetFunction cuLaunchKernel cuStreamCreate cuEventCreate cuEventRecord
+  cuMemcpyHtoDAsync cuMemcpyDtoHAsync cuStreamWaitEvent cuCtxSynchronize cublasLtMatmul"
+for point in $points; do
+  for nth in 1 ${full:+2 3 7 20}; do
+    run VGPU_FAIL="$point:$nth:$([ "$point" = cublasLtMatmul ] && echo 13 || echo 999)" -- "${V[@]}"
+    # Later calls may never come; the first one does.
+    missed=$([ "$nth" -gt 1 ] && ! grep -q "fails as asked" "$work/out" && echo yes)
+    verdict "$point fails, call $nth" "$([ $code -eq 1 ] || [ $code -eq 77 ] ||
+      { [ $code -eq 0 ] && [ "$missed" = yes ]; } && echo yes)"
+  done
+done
+
+echo "$n end-to-end checks on the virtual GPU, $failed failed"
+[ $failed -eq 0 ]
