@@ -13,8 +13,9 @@
 
 #include "bench/measure/stats.h"
 
-#define DIFFERENCE_SAMPLES_MIN 4 /* on each side: below, an interval of the median means nothing   \
-                                  */
+#define DIFFERENCE_SAMPLES_MIN                                                                     \
+  4 /* on each side: below, an interval of the median means nothing                                \
+     */
 
 struct difference {
   double median_a, median_b; /* NaN without samples */

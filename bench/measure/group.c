@@ -176,9 +176,10 @@ static struct ttft_prediction predict(struct group *group, const struct point *p
                                       const struct ttft_slowdown *slowdown) {
   struct rig *rig = group->rig;
   const struct pipeline_config *config = pipeline_config(rig->pipeline);
+  const struct device_info *info = &rig->device->info;
   struct ttft_bounds bounds = {.window = config->window,
                                .write_window = config->write_window,
-                               .staged = rig->device->info.staged};
+                               .staged = info->staged && info->kv_resident};
   struct ttft_prediction read_first = {0};
   memcpy(group->scratch, layers, (size_t)rig->layers * sizeof *layers);
   if (point->policy == POLICY_SERIAL) {

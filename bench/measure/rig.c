@@ -34,11 +34,12 @@ struct device_sequence rig_sequence(const struct rig *rig, int64_t n_tokens, int
 int rig_device_name(const struct options *options, char *name, size_t bytes, struct error *error) {
   const char *asked = options->device;
   if (strcmp(asked, "auto") == 0) {
-    if (host_has_nvidia("/"))
+    asked = host_has_nvidia("/") ? "cuda" : "cpu";
+    if (!device_find(asked))
       return error_set(error, -ENOTSUP,
-                       "this box has an NVIDIA device and this build has no device "
-                       "for it: say --device cpu to measure on the processor");
-    asked = "cpu";
+                       "this box has an NVIDIA device and this build has no %s device: say "
+                       "--device cpu to measure on the processor",
+                       asked);
   }
   snprintf(name, bytes, "%s", asked);
   return 0;

@@ -73,6 +73,12 @@ int rig_shape(const struct options *options, const char *device_name, struct sha
  */
 int rig_open(struct rig *rig, const struct rig_config *config, struct error *error);
 
+/* The same for the usual case: device, shape and geometry as the options say, a prompt of the
+ * longest of --tokens, all its whole pages stored and kept for later runs. */
+int rig_open_options(struct rig *rig, const struct options *options,
+                     void (*announce)(void *context, const struct target *target, uint64_t bytes),
+                     void *announce_context, struct error *error);
+
 /* Closes all of it; safe on a zeroed struct. Memory that a hanging drive may still use is left to
  * the process's end. */
 void rig_close(struct rig *rig);

@@ -22,9 +22,11 @@ static bool ticket_complete(struct pipeline *pipeline, device_ticket ticket) {
 }
 
 /* What frees a layer's buffer: the end of its copy where KV is staged, of its compute where it
- * lands in place; its landing where nothing is computed (compute of no length). */
+ * lands in place (or is staged into a KV cache whose slots later layers use again); its landing
+ * where nothing is computed (compute of no length). */
 static bool freed_by_landing(const struct pipeline *pipeline) {
-  return pipeline->config.device->info.staged || !(pipeline->request->legs & LEG_COMPUTE);
+  const struct device_info *info = &pipeline->config.device->info;
+  return (info->staged && info->kv_resident) || !(pipeline->request->legs & LEG_COMPUTE);
 }
 
 static bool reader_may_start(void *context, int layer) {
