@@ -64,7 +64,7 @@ static int take_from(const struct options *options, struct plan *plan, struct er
   json_t *result = result_read(options->from, error);
   if (!result) {
     error_prefix(error, "--from");
-    return error ? error->code : -EINVAL;
+    return -EINVAL; /* whatever it is: what was typed does not serve */
   }
   double n = options_given(options, "context") ? (double)options->context_tokens : 0;
   int code = plan_take_result(&plan->inputs, &plan->uncertainty, &plan->source, result, n, error);

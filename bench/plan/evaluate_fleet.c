@@ -61,7 +61,9 @@ static void evaluate_tiers(const struct plan_inputs *in, struct plan_outputs *ou
   out->working_set_bytes = r[0].working_set_bytes;
   out->s0_hit_rate = r[0].hit_rate;
   out->s0_ttft_s = r[0].ttft_mean_s;
+  out->s0_usd_per_hour = r[0].usd_per_hour;
   out->s1a_hit_rate = r[1].hit_rate;
+  out->s1a_usd_per_hour = r[1].usd_per_hour;
   out->s1a_ttft_s = r[1].ttft_mean_s;
   out->s1b_hit_rate = r[2].hit_rate;
   out->s1b_ttft_s = r[2].ttft_mean_s;

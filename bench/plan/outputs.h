@@ -49,8 +49,9 @@ struct plan_outputs {
       cache_reuses_per_write, request_usd, request_output_share, request_cacheable_share,
       output_input_price_ratio;
   /* tiers: where the KV is kept */
-  double working_set_bytes, s0_hit_rate, s0_ttft_s, s1a_hit_rate, s1a_ttft_s, s1b_hit_rate,
-      s1b_ttft_s, s1b_usd_per_hour, s3_hit_rate, s3_ttft_s, s3_usd_per_hour, cascade_ttft_s;
+  double working_set_bytes, s0_hit_rate, s0_ttft_s, s0_usd_per_hour, s1a_hit_rate, s1a_ttft_s,
+      s1a_usd_per_hour, s1b_hit_rate, s1b_ttft_s, s1b_usd_per_hour, s3_hit_rate, s3_ttft_s,
+      s3_usd_per_hour, cascade_ttft_s;
   /* routing: where a request goes */
   double round_robin_hit_rate, round_robin_ttft_s, prefix_aware_hit_rate, prefix_aware_ttft_s,
       sticky_hit_rate, sticky_ttft_s, shared_store_hit_rate, shared_store_ttft_s,

@@ -108,7 +108,8 @@ static int check_schema(const json_t *json, const char *path, struct error *erro
 json_t *result_read(const char *path, struct error *error) {
   struct stat status;
   if (stat(path, &status) != 0) {
-    error_set(error, -errno, "%s: %s", path, strerror(errno));
+    error_set(error, -errno, "%s: %s; accepted: a result that refill wrote with -o", path,
+              strerror(errno));
     return NULL;
   }
   if (!S_ISREG(status.st_mode) || status.st_size > RESULT_BYTES_MAX) {

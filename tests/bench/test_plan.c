@@ -1,0 +1,387 @@
+/*
+ * The planner: all vectors of the models through its inputs and outputs, ranges, influences, and
+ * what it takes out of results.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "bench/plan/from.h"
+#include "bench/plan/outputs.h"
+#include "bench/plan/vary.h"
+
+#define VECTORS "tests/model/vectors.json"
+
+static json_t *vectors(const char *key) {
+  json_t *all = json_load_file(VECTORS, 0, NULL);
+  cr_assert(all, "%s: run from the root of the repository", VECTORS);
+  json_t *part = json_incref(json_object_get(all, key));
+  json_decref(all);
+  cr_assert_gt(json_array_size(part), 0, "%s", key);
+  return part;
+}
+
+static double number(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  cr_assert(json_is_number(value), "%s", key);
+  return json_number_value(value);
+}
+
+static void set(struct plan_inputs *inputs, const char *name, double value) {
+  const struct plan_input *input = plan_input_find(name, strlen(name));
+  cr_assert(input, "%s", name);
+  plan_input_set(inputs, input, value);
+}
+
+static void expect(double found, double wanted, const char *what, size_t at) {
+  cr_assert(fabs(found - wanted) <= 1e-9 * fabs(wanted), "%s of case %zu: %.12g, not %.12g", what,
+            at, found, wanted);
+}
+
+static void expect_output(const struct plan_outputs *outputs, const char *name,
+                          const json_t *vector, const char *key, size_t at) {
+  const struct plan_output *output = plan_output_find(name);
+  cr_assert(output, "%s", name);
+  expect(plan_output_get(outputs, output), number(vector, key), name, at);
+}
+
+Test(plan, cost_vectors) {
+  static const struct {
+    const char *output, *key;
+  } same[] = {{"kv_bytes_per_request", "kv_per_request"},
+              {"kv_bytes_total", "kv_total"},
+              {"gpus_offload", "gpus_offload"},
+              {"gpus_cp", "gpus_cp"},
+              {"ttft_cp_s", "ttft_cp"},
+              {"ttft_min_gpu_s", "ttft_min"},
+              {"ttft_offload_s", "ttft_offload"},
+              {"cost_cp_usd_per_hour", "cost_cp"},
+              {"cost_offload_usd_per_hour", "cost_offload"},
+              {"overflow_requests", "overflow_requests"},
+              {"servers_offload", "servers_offload"},
+              {"servers_cp", "servers_cp"}};
+  json_t *cases = vectors("cost");
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *v = json_array_get(cases, i);
+    struct plan_inputs inputs;
+    struct plan_outputs outputs;
+    plan_inputs_default(&inputs);
+    set(&inputs, "context", number(v, "context"));
+    set(&inputs, "concurrency", number(v, "concurrency"));
+    set(&inputs, "params", number(v, "params"));
+    set(&inputs, "weights", number(v, "weights_bytes"));
+    set(&inputs, "kv-bytes-per-token", number(v, "kv_bytes_per_token"));
+    plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+    for (size_t k = 0; k < sizeof same / sizeof same[0]; k++)
+      expect_output(&outputs, same[k].output, v, same[k].key, i);
+  }
+  json_decref(cases);
+}
+
+/* One GPU without limits, so that the vectors' TTFT(1) and KV(1) can be set. */
+static void one_gpu(struct plan_inputs *inputs) {
+  plan_inputs_default(inputs);
+  set(inputs, "tp-base", 1);
+  set(inputs, "hbm", 1e15);
+  set(inputs, "context", 1000);
+}
+
+Test(plan, batching_vectors) {
+  json_t *cases = vectors("batching");
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *v = json_array_get(cases, i);
+    struct plan_inputs inputs;
+    struct plan_outputs outputs;
+    one_gpu(&inputs);
+    set(&inputs, "compute-time", number(v, "ttft1_s") / 1000);
+    set(&inputs, "kv-bytes-per-token", number(v, "kv1_bytes") / 1000);
+    set(&inputs, "hbm-bw", number(v, "hbm_bytes_per_s"));
+    set(&inputs, "tpot", number(v, "tpot1_s"));
+    set(&inputs, "output", number(v, "n_out"));
+    set(&inputs, "batch", number(v, "B"));
+    set(&inputs, "sla-tpot", number(v, "sla_tpot_s"));
+    /* A speedup of x: reads so fast that alpha = 1 - 1/x decides. */
+    set(&inputs, "prefix-share", 1 - 1 / number(v, "x"));
+    set(&inputs, "read-time", 1e-12);
+    set(&inputs, "write-time", 1e-12);
+    plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+    expect(outputs.speedup, number(v, "x"), "speedup", i);
+    expect_output(&outputs, "expected_ttft_s", v, "expected_ttft_s", i);
+    expect_output(&outputs, "expected_tpot_s", v, "expected_tpot_s", i);
+    expect_output(&outputs, "max_batch", v, "max_batch", i);
+    expect_output(&outputs, "batch_gain", v, "batch_gain", i);
+    expect_output(&outputs, "tps_gain_bound", v, "tps_gain_bound", i);
+  }
+  json_decref(cases);
+}
+
+Test(plan, decode_vectors) {
+  json_t *cases = vectors("decode");
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *v = json_array_get(cases, i);
+    struct plan_inputs inputs;
+    struct plan_outputs outputs;
+    one_gpu(&inputs);
+    set(&inputs, "weights", number(v, "w_active_bytes"));
+    set(&inputs, "params", number(v, "ops_per_token") / 2);
+    set(&inputs, "kv-bytes-per-token", number(v, "kv_bytes") / 1000);
+    set(&inputs, "hbm-bw", number(v, "bw"));
+    set(&inputs, "tflops", number(v, "flops"));
+    set(&inputs, "batch", number(v, "B"));
+    plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+    expect_output(&outputs, "step_s", v, "step_s", i);
+  }
+  json_decref(cases);
+}
+
+Test(plan, ttft_vectors) {
+  json_t *cases = vectors("ttft");
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *v = json_array_get(cases, i);
+    struct plan_inputs inputs;
+    struct plan_outputs outputs;
+    plan_inputs_default(&inputs);
+    set(&inputs, "context", number(v, "n_tokens"));
+    set(&inputs, "compute-time", number(v, "T"));
+    set(&inputs, "read-time", number(v, "R"));
+    set(&inputs, "write-time", number(v, "W"));
+    set(&inputs, "prefix-share", number(v, "alpha"));
+    plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+    expect(outputs.e, number(v, "e"), "e", i);
+    expect(outputs.alpha_star_constant_t, number(v, "alpha_star"), "alpha_star_constant_t", i);
+    expect(outputs.alpha_star, number(v, "alpha_star"), "alpha_star", i);
+    expect(outputs.ttft_reload_s, number(v, "ttft_s"), "ttft_reload_s", i);
+  }
+  json_decref(cases);
+}
+
+Test(plan, capacity_and_cache_vectors) {
+  json_t *cases = vectors("capacity");
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *v = json_array_get(cases, i);
+    struct plan_inputs inputs;
+    struct plan_outputs outputs;
+    plan_inputs_default(&inputs);
+    set(&inputs, "tp-base", 1);
+    set(&inputs, "hbm", number(v, "hbm"));
+    set(&inputs, "weights", number(v, "weights"));
+    set(&inputs, "hbm-overhead", number(v, "overhead"));
+    set(&inputs, "kv-bytes-per-token", number(v, "kv_bytes_per_token"));
+    set(&inputs, "context", number(v, "context"));
+    plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+    if (outputs.gpus_offload == 1) expect_output(&outputs, "max_sequences", v, "max_sequences", i);
+  }
+  json_decref(cases);
+  cases = vectors("cache");
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *v = json_array_get(cases, i);
+    struct plan_inputs inputs;
+    struct plan_outputs outputs;
+    plan_inputs_default(&inputs);
+    set(&inputs, "price-in", number(v, "p_in"));
+    set(&inputs, "price-write", number(v, "p_write"));
+    set(&inputs, "price-read", number(v, "p_read"));
+    plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+    expect_output(&outputs, "cache_breakeven_calls", v, "breakeven_calls_document", i);
+    expect_output(&outputs, "cache_breakeven_calls_strict", v, "breakeven_calls_strict", i);
+  }
+  json_decref(cases);
+}
+
+Test(plan, names_are_unique_and_defaults_accepted) {
+  const struct plan_output *output;
+  for (int i = 0; (output = plan_output_at(i)); i++) {
+    cr_assert_eq(plan_output_find(output->name), output, "%s twice", output->name);
+    cr_assert_null(strchr(output->name, '-'), "%s", output->name);
+  }
+  const struct plan_input *input;
+  struct plan_inputs inputs;
+  plan_inputs_default(&inputs);
+  for (int i = 0; (input = plan_input_at(i)); i++) {
+    cr_assert_eq(plan_input_find(input->name, strlen(input->name)), input, "%s", input->name);
+    double value = plan_input_get(&inputs, input);
+    cr_assert(isnan(value) || value == 0 || (value >= input->min && value <= input->max), "%s",
+              input->name);
+  }
+  for (int i = 0; i < PLAN_SECTIONS; i++)
+    cr_assert(plan_output_key((enum plan_section)i, 0), "%s", plan_section_name(i));
+}
+
+/* True where the input at `value` gives another answer than `before`. */
+static bool moves(const struct plan_inputs *inputs, const struct plan_outputs *before,
+                  const struct plan_input *input, double value) {
+  if (value < input->min || value > input->max) return false;
+  struct plan_inputs changed = *inputs;
+  struct plan_outputs after;
+  plan_input_set(&changed, input, value);
+  plan_evaluate(&changed, PLAN_SECTIONS, &after);
+  const struct plan_output *output;
+  for (int i = 0; (output = plan_output_at(i)); i++) {
+    double a = plan_output_get(before, output);
+    double b = plan_output_get(&after, output);
+    if (a != b && !(isnan(a) && isnan(b))) return true;
+  }
+  return false;
+}
+
+Test(plan, each_input_moves_something) {
+  struct plan_inputs inputs;
+  struct plan_outputs before;
+  plan_inputs_default(&inputs);
+  set(&inputs, "system", 500); /* routing has shared prefixes then */
+  set(&inputs, "zipf", 0.5);
+  set(&inputs, "hot-share", 0.6);
+  set(&inputs, "nvme-bw", 1e9); /* R > T: what is new decides how long a prefix may be */
+  plan_evaluate(&inputs, PLAN_SECTIONS, &before);
+  const struct plan_input *input;
+  for (int i = 0; (input = plan_input_at(i)); i++) {
+    double value = plan_input_get(&inputs, input);
+    const double tried[] = {value / 4, value * 4, 1e-5, 1, 5, 7e8};
+    bool moved = false;
+    for (size_t k = 0; k < sizeof tried / sizeof tried[0]; k++)
+      moved = moved || moves(&inputs, &before, input, tried[k]);
+    cr_assert(moved, "--set %s moves no answer", input->name);
+  }
+}
+
+/* ---- ranges and influences ---------------------------------------------------------------------
+ */
+
+Test(plan, ranges_take_their_unit_from_the_high_end) {
+  struct plan_range range;
+  cr_assert_null(plan_range_scan("nvme-bw=1..56GB/s", &range));
+  cr_assert_eq(range.low, 1e9);
+  cr_assert_eq(range.high, 56e9);
+  cr_assert_eq(range.steps, PLAN_STEPS);
+  cr_assert_eq(plan_range_at(&range, 0), 1e9);
+  cr_assert_eq(plan_range_at(&range, range.steps - 1), 56e9);
+  cr_assert_null(plan_range_scan("tflops=100..900:5", &range));
+  cr_assert_eq(range.low, 100e12);
+  cr_assert_null(plan_range_scan("prefix-share=0.5..0.9:5", &range));
+  cr_assert(fabs(plan_range_at(&range, 1) - 0.6) < 1e-12, "even where it spans less than 8x");
+  cr_assert_null(plan_range_scan("sla-tpot=500us..40ms", &range));
+  cr_assert(fabs(range.low - 500e-6) < 1e-12);
+}
+
+Test(plan, influences_are_those_of_the_formulas) {
+  struct plan_inputs inputs;
+  plan_inputs_default(&inputs);
+  struct plan_influence influences[128];
+  int n = plan_influences(&inputs, plan_output_find("ttft_offload_s"), influences, 128);
+  cr_assert_eq(n, 3, "context, nvme-bw and kv-bytes-per-token, not %d", n);
+  for (int i = 0; i < n; i++) {
+    bool bandwidth = strcmp(influences[i].input->name, "nvme-bw") == 0;
+    cr_assert(fabs(influences[i].elasticity - (bandwidth ? -1 : 1)) < 1e-9);
+  }
+}
+
+/* ---- results
+ * -------------------------------------------------------------------------------------- */
+
+#define SWEEP                                                                                      \
+  "{'schema':'refill/1','command':'sweep','rig':{'model':'llama-3-70b','layers_run':40,"           \
+  "'layers_model':80,'dtype':'bf16','kv_dtype':'bf16','page_tokens':64,"                           \
+  "'page_payload_bytes':262144,'device':{'name':'cpu'}},"                                          \
+  "'summary':[{'n_tokens':4096,'compute_s_per_token':0.0004,'read_s_per_token':0.0001,"            \
+  "'write_s_per_token':0.0002,'best_alpha':0.5}],'points':["                                       \
+  "{'n_tokens':4096,'policy':'recompute','alpha':0,'n_new':4096,'n_past':0,"                       \
+  "'compute_alone_s':{'median':1.6,'ci_low':1.52,'ci_high':1.76}},"                                \
+  "{'n_tokens':4096,'policy':'overlap','alpha':0.5,'n_new':2048,'n_past':2048,"                    \
+  "'read_alone_s':{'median':0.2,'ci_low':0.18,'ci_high':0.22}}]}"
+
+/* JSON with single quotes. */
+static json_t *result_of(const char *text) {
+  char copy[4096];
+  snprintf(copy, sizeof copy, "%s", text);
+  for (char *at = copy; *at; at++)
+    if (*at == '\'') *at = '"';
+  json_error_t wrong;
+  json_t *json = json_loads(copy, 0, &wrong);
+  cr_assert(json, "%s", wrong.text);
+  return json;
+}
+
+static int take(json_t *result, struct plan_inputs *inputs, struct plan_uncertainty *uncertainty,
+                double n, struct error *error) {
+  struct plan_source source;
+  plan_inputs_default(inputs);
+  return plan_take_result(inputs, uncertainty, &source, result, n, error);
+}
+
+Test(plan, a_result_brings_times_of_all_layers_and_intervals) {
+  json_t *result = result_of(SWEEP);
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct error error = {0};
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0, "%s", error.message);
+  expect(inputs.compute_s_per_token, 0.0008, "T of 80 layers", 0);
+  expect(inputs.cost.context_tokens, 4096, "context", 0);
+  expect(inputs.cost.kv_bytes_per_token, 327680, "KV", 0);
+  expect(inputs.cost.params, 70553706496, "params", 0);
+  expect(u.compute_low, 0.0008 * 0.95, "T low", 0);
+  expect(u.read_high, 0.0002 * 1.1, "R high", 0);
+  double low[PLAN_OUTPUTS_MAX], high[PLAN_OUTPUTS_MAX];
+  plan_intervals(&inputs, &u, PLAN_TTFT, low, high);
+  struct plan_outputs outputs;
+  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+  const struct plan_output *output;
+  for (int i = 0; (output = plan_output_at(i)); i++) {
+    if (strcmp(output->name, "e") != 0) continue;
+    expect(outputs.e, 4, "e", 0);
+    expect(low[i], 4 * 0.95 / 1.1, "e low", 0);
+    expect(high[i], 4 * 1.1 / 0.9, "e high", 0);
+  }
+  json_decref(result);
+}
+
+Test(plan, what_a_result_lacks_is_named) {
+  static const struct {
+    const char *key, *sub, *must;
+  } cases[] = {{"rig", "layers_run", "layers_run"},
+               {"summary", "compute_s_per_token", "compute_s_per_token"},
+               {"summary", "n_tokens", "n_tokens"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (int null = 0; null < 2; null++) {
+      json_t *result = result_of(SWEEP);
+      json_t *part = json_object_get(result, cases[i].key);
+      if (json_is_array(part)) part = json_array_get(part, 0);
+      if (null)
+        json_object_set_new(part, cases[i].sub, json_null());
+      else
+        json_object_del(part, cases[i].sub);
+      struct plan_inputs inputs;
+      struct plan_uncertainty u;
+      struct error error = {0};
+      cr_assert_eq(take(result, &inputs, &u, 0, &error), -EINVAL, "%s", cases[i].sub);
+      cr_assert(strstr(error.message, cases[i].must), "%s", error.message);
+      cr_assert(strstr(error.message, "accepted"), "%s", error.message);
+      json_decref(result);
+    }
+  }
+}
+
+Test(plan, results_without_times_are_refused) {
+  json_t *result = result_of("{'command':'doctor'}");
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct error error = {0};
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), -EINVAL);
+  cr_assert(strstr(error.message, "doctor"), "%s", error.message);
+  json_decref(result);
+}
+
+Test(plan, what_is_typed_replaces_what_was_measured) {
+  json_t *result = result_of(SWEEP);
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct plan_outputs outputs;
+  struct error error = {0};
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0);
+  set(&inputs, "nvme-bw", 327680 / 0.0004);
+  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+  expect(outputs.read_s_per_token, 0.0004, "R by the bandwidth typed", 0);
+  expect(outputs.compute_s_per_token, 0.0008, "T as measured", 0);
+  json_decref(result);
+}
