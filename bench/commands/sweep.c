@@ -115,12 +115,6 @@ static int leave_trace(struct sweeping *all, struct error *error) {
   return publish_commit(&publish, error);
 }
 
-static int64_t wrong_pages(const struct sweeping *all) {
-  int64_t wrong = all->break_even.wrong_pages;
-  for (int i = 0; i < all->sweep.n_points; i++) wrong += all->sweep.points[i].wrong_pages;
-  return wrong;
-}
-
 /* Tables, sentence and files. What was complete before an interruption is left all the same. */
 static int report(struct sweeping *all, struct error *error) {
   char answer[ANSWER_BYTES];
@@ -139,7 +133,7 @@ static int report(struct sweeping *all, struct error *error) {
   table_free(ttft);
   table_free(layers);
   json_decref(result);
-  int64_t wrong = wrong_pages(all);
+  int64_t wrong = all->sweep.group.wrong_pages; /* of the first look too */
   if (!failed && wrong > 0)
     failed = error_set(error, -EBADMSG,
                        "%lld pages are wrong: the drive, the filesystem or the "

@@ -43,11 +43,15 @@ static int check_landed(struct group *group, struct point *point, struct error *
   struct rig *rig = group->rig;
   if (!rig->source || point->n_past == 0) return 0;
   int64_t pages = point->n_past / rig->page_tokens;
+  int64_t wrong_pages = group->run.inline_wrong_pages;
+  int failed = 0;
+  if (rig->device->info.kv_resident)
+    failed = verify_landed(rig->device, rig->source, rig->layers, pages, &wrong_pages, error);
   point->checked = true;
   point->checked_pages += pages * rig->layers;
-  point->wrong_pages += group->run.inline_wrong_pages;
-  if (!rig->device->info.kv_resident) return 0;
-  return verify_landed(rig->device, rig->source, rig->layers, pages, &point->wrong_pages, error);
+  point->wrong_pages += wrong_pages;
+  group->wrong_pages += wrong_pages;
+  return failed;
 }
 
 /* Keeps the worst verdict of a point's cold proofs. */
@@ -256,10 +260,14 @@ static int check_sink(struct group *group, struct point *point, struct error *er
   struct rig *rig = group->rig;
   if (!rig->sink || !rig->device->info.kv_resident) return 0;
   int64_t pages = pipeline_pages(point->n_new, rig->page_tokens);
+  int64_t wrong_pages = 0;
+  int failed = verify_written(rig->device, rig->sink, rig->layers, point->n_past / rig->page_tokens,
+                              pages, rig->config.options->io_timeout_s, &wrong_pages, error);
   point->checked = true;
   point->checked_pages += pages * rig->layers;
-  return verify_written(rig->device, rig->sink, rig->layers, point->n_past / rig->page_tokens,
-                        pages, rig->config.options->io_timeout_s, &point->wrong_pages, error);
+  point->wrong_pages += wrong_pages;
+  group->wrong_pages += wrong_pages;
+  return failed;
 }
 
 /* Recompute has one leg: what is observed is what the model would be fed with. */

@@ -21,6 +21,7 @@ struct group {
   struct ttft_layer *overlapped; /* [layers] the overlapped run's own intervals */
   struct ttft_layer *scratch;    /* [layers] */
   struct ttft_done *done;        /* [layers] */
+  int64_t wrong_pages;           /* of all legs that ran, a first look and warm-ups included */
 };
 
 /* Returns 0 or -ENOMEM. Free with group_free(), safe on a zeroed struct. */
