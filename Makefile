@@ -173,6 +173,12 @@ sanitized: test-programs
 	@HWLOC_PLUGINS_PATH=/nonexistent $(if $(filter thread,$(SANITIZE)),OMP_NUM_THREADS=1) \
 	  $(RUN_TESTS) $(PROGRAMS) tests/scripts/test_fuzz_corpora.sh
 
+# ---- faults: tests/faultfs ----------------------------------------------------------------
+
+##> kill-test 200 SIGKILLs at random moments of writing: a file is whole, or it is not there
+##> soak      10 minutes of faults and signals, under AddressSanitizer
+include tests/faultfs/faultfs.mk
+
 # ---- fuzzing -----------------------------------------------------------------------------
 
 FUZZ_S     ?= 30

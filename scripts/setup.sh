@@ -25,7 +25,9 @@ TEST="$DEMO
 libcriterion-dev h:criterion/criterion.h
 fio c:fio
 clang-format c:clang-format
-python3 c:python3"
+python3 c:python3
+libfuse3-dev h:fuse3/fuse.h
+fuse3 c:fusermount3"
 
 DEVELOP="$TEST
 clang c:clang
