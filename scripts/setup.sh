@@ -26,6 +26,7 @@ libcriterion-dev h:criterion/criterion.h
 fio c:fio
 clang-format c:clang-format
 python3 c:python3
+python3-jsonschema c:jsonschema
 libfuse3-dev h:fuse3/fuse.h
 fuse3 c:fusermount3"
 
