@@ -12,6 +12,7 @@
 #define V (1U << OPTIONS_VERIFY)
 #define P (1U << OPTIONS_PLAN)
 #define X (1U << OPTIONS_COMPARE)
+#define R (1U << OPTIONS_REPORT)
 
 /* Kind, group and commands of an entry; default and accepted range. */
 #define IS(kind_, group_, commands_)                                                               \

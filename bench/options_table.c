@@ -15,6 +15,7 @@
 static const char *const command_names[OPTIONS_COMMANDS + 1] = {
     [OPTIONS_DOCTOR] = "doctor", [OPTIONS_CALIBRATE] = "calibrate", [OPTIONS_SWEEP] = "sweep",
     [OPTIONS_VERIFY] = "verify", [OPTIONS_PLAN] = "plan",           [OPTIONS_COMPARE] = "compare",
+    [OPTIONS_REPORT] = "report",
 };
 
 static const char *const elements[] = {"bf16", "fp8", NULL};
@@ -201,10 +202,10 @@ static const struct options_entry entries[] = {
     /* what to leave */
     {.name = "out",
      .letter = 'o',
-     IS(FILE, LEAVE, D | C | S | V | P | X),
+     IS(FILE, LEAVE, D | C | S | V | P | X | R),
      FIELD_UNLISTED(output),
      .argument = "FILE",
-     .help = "write the result as JSON"},
+     .help = "write the result as JSON; report: the page, report.html if not given"},
     {.name = "csv",
      IS(FILE, LEAVE, C | S | P | X),
      FIELD_UNLISTED(csv),
@@ -231,7 +232,7 @@ static const struct options_entry entries[] = {
      .help = "print the result as JSON instead of the table"},
     {.name = "help",
      .letter = 'h',
-     IS(FLAG, LEAVE, D | C | S | V | P | X),
+     IS(FLAG, LEAVE, D | C | S | V | P | X | R),
      FIELD_UNLISTED(help),
      .help = "print this and exit"},
 };
@@ -260,6 +261,9 @@ bool options_repeats(const struct options_entry *entry) {
 
 const struct options_operands *options_operands(int command) {
   static const struct options_operands compared = {.shown = "A.json B.json", .min = 2, .max = 2};
+  static const struct options_operands reported = {
+      .shown = "RESULT.json...", .min = 1, .max = OPTIONS_FILES_MAX};
+  if (command == OPTIONS_REPORT) return &reported;
   return command == OPTIONS_COMPARE ? &compared : NULL;
 }
 

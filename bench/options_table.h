@@ -19,6 +19,7 @@ enum options_command {
   OPTIONS_VERIFY,
   OPTIONS_PLAN,
   OPTIONS_COMPARE,
+  OPTIONS_REPORT,
   OPTIONS_COMMANDS /* how many */
 };
 

@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
     &command_verify,
     &command_plan,
     &command_compare,
+    &command_report,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -13,6 +13,7 @@ extern const struct command command_sweep;
 extern const struct command command_verify;
 extern const struct command command_plan;
 extern const struct command command_compare;
+extern const struct command command_report;
 
 /* Compiled, never listed: to be copied. */
 extern const struct command command_skeleton;

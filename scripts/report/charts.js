@@ -11,12 +11,14 @@ const drawn = []; /* charts on the page, for theme changes and tests */
 
 const haveChart = () => typeof Chart !== "undefined";
 
-function colorOf(index) {
-  return getComputedStyle(document.documentElement).getPropertyValue("--c" + (index % 6)).trim();
-}
+const theme = new Map(); /* the style sheet's colours; emptied when light turns to dark */
+
 function themeOf(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  if (!theme.has(name)) theme.set(name, getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim());
+  return theme.get(name);
 }
+
+const colorOf = (index) => themeOf("c" + (index % 6));
 
 /* Whiskers of intervals, and dashed vertical lines with their names. */
 const extras = {
@@ -99,7 +101,7 @@ function datasetOf(series, spec) {
 function optionsOf(spec) {
   const tip = (point, axis) => `${axis.label}: ${significant(point, 4)}`;
   return {
-    responsive: true, maintainAspectRatio: false, animation: false, marks: spec.marks,
+    responsive: true, maintainAspectRatio: false, animation: false, marks: spec.marks, normalized: true, ...(spec.bars ? {} : {parsing: false}),
     indexAxis: spec.bars ? "y" : "x",
     interaction: {mode: spec.bars ? "index" : "nearest", intersect: false, axis: spec.bars ? "y" : "xy"},
     scales: spec.bars
@@ -125,7 +127,7 @@ function numbersTable(spec) {
   if (spec.bars) return tableOf(spec.y.label, [{text: ""}, ...spec.series.map((s) => s.label)],
     spec.bars.map((label, i) => [label, ...spec.series.map((s) => significant(s.values[i], 4))]));
   const rows = spec.series.flatMap((s) => s.points.map((p) => [s.label, significant(p.x, 6), significant(p.y, 4), significant(p.low, 4), significant(p.high, 4)]));
-  return tableOf(spec.title, ["", spec.x.label, spec.y.label, "low", "high"], rows.slice(0, 500));
+  return tableOf(spec.title, ["", spec.x.label, spec.y.label, "low", "high"], rows.slice(0, 300));
 }
 
 /* What a listener hears instead of the picture. */
@@ -141,9 +143,10 @@ function inWords(spec) {
 function figureOf(spec, id) {
   spec = clean(spec);
   const body = el("div", {}), canvas = el("canvas", {id, role: "img"});
+  const caption = el("figcaption", {}, spec.note || "");
   const numbers = el("details", {open: !haveChart()}, el("summary", {}, "Numbers of “" + spec.title + "”"), body);
   const node = el("figure", {}, el("h3", {}, spec.title), haveChart() ? el("div", {class: "canvas"}, canvas) : null,
-    spec.note ? el("figcaption", {}, spec.note) : null, numbers);
+    caption, numbers);
   const fill = () => { if (numbers.open) body.replaceChildren(numbersTable(spec)); };
   numbers.addEventListener("toggle", fill);
   fill();
@@ -161,14 +164,28 @@ function figureOf(spec, id) {
     chart.options = optionsOf(spec);
     chart.update("none");
   };
-  return {node, draw, update(next) { spec = clean(next); draw(); fill(); }};
+  /* New numbers in the same axes: options stay, since resolving them is most of an update. */
+  const renew = () => {
+    const same = chart && chart.data.datasets.length === spec.series.length;
+    if (!same) return draw();
+    spec.series.forEach((s, i) => { chart.data.datasets[i].data = s.values || s.points; });
+    chart.data.labels = spec.bars;
+    chart.options.marks = spec.marks;
+    for (const [name, axis] of spec.bars ? [["x", spec.y]] : [["x", spec.x], ["y", spec.y]]) {
+      Object.assign(chart.options.scales[name], {min: axis.min, max: axis.max});
+      chart.options.scales[name].title.text = axis.label;
+    }
+    chart.update("none");
+    canvas.setAttribute("aria-label", inWords(spec));
+  };
+  return {node, draw, update(next) { spec = clean(next); renew(); caption.textContent = spec.note || ""; fill(); }};
 }
 
 function setUpCharts() {
   if (!haveChart()) return;
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12;
-  const redraw = () => drawn.forEach((d) => d.redraw());
+  const redraw = () => { theme.clear(); drawn.forEach((d) => d.redraw()); };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
   addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; redraw(); });

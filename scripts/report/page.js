@@ -41,7 +41,7 @@ function notice(...text) {
 
 /* ---- reading ---- */
 
-const LIST_MAX = 2000; /* more entries than any page can show */
+const LIST_MAX = 500; /* more entries than any page can show */
 const TEXT_MAX = 400;
 
 function num(value) {

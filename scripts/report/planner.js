@@ -6,13 +6,13 @@
  */
 
 /* name of the input, label, unit, units of the input in one shown, smallest and largest shown;
- * logarithmic but where `linear`, whole numbers where `whole`. */
+ * logarithmic but where `linear`, whole numbers where `whole`; `assumed`: its default is ours. */
 const CONTROLS = [
   ["Workload", [
     {name: "context_tokens", label: "Context, N", unit: "tokens", per: 1, min: 128, max: 2097152, whole: true},
     {name: "concurrency", label: "Concurrency", unit: "requests", per: 1, min: 1, max: 10000, whole: true},
-    {name: "alpha", label: "Reused share, α", unit: "", per: 1, min: 0, max: 1, linear: true},
-    {name: "n_out_tokens", label: "Output, N_out", unit: "tokens", per: 1, min: 1, max: 32768, whole: true},
+    {name: "alpha", label: "Reused share, α", unit: "", per: 1, min: 0, max: 1, linear: true, assumed: true},
+    {name: "n_out_tokens", label: "Output, N_out", unit: "tokens", per: 1, min: 1, max: 32768, whole: true, assumed: true},
   ]],
   ["What users accept (SLA)", [
     {name: "sla_ttft_s", label: "Time to first token", unit: "s", per: 1, min: 0.02, max: 600},
@@ -28,7 +28,7 @@ const CONTROLS = [
   ["Local NVMe, per server", [
     {name: "nvme_bytes", label: "Capacity", unit: "TB", per: 1e12, min: 0.1, max: 500},
     {name: "nvme_bytes_per_s", label: "Read bandwidth", unit: "GB/s", per: 1e9, min: 0.1, max: 1000},
-    {name: "write_bytes_per_s", label: "Write bandwidth", unit: "GB/s", per: 1e9, min: 0.05, max: 1000},
+    {name: "write_bytes_per_s", label: "Write bandwidth", unit: "GB/s", per: 1e9, min: 0.05, max: 1000, assumed: true},
   ]],
   ["External storage, once local is full", [
     {name: "external_bytes_per_s", label: "Bandwidth", unit: "GB/s", per: 1e9, min: 0.1, max: 1000},
@@ -125,7 +125,7 @@ function controlOf(control, state) {
     slider.value = toPosition(control, value);
     slider.setAttribute("aria-valuetext", shownText(control, value));
     if (!typing) box.value = Number((value / control.per).toPrecision(6));
-    const published = `published ${shownText(control, state.published.values[control.name])}`;
+    const published = `${control.assumed ? "assumed" : "published"} ${shownText(control, state.published.values[control.name])}`;
     origin.textContent = state.starts[state.start].measured.includes(control.name) ? `here ${shownText(control, initial)}, ${published}` : published;
     node.classList.toggle("changed", value !== initial);
   };
@@ -165,6 +165,11 @@ function startChooser(state) {
 
 /* ---- put together ---- */
 
+function onScreen(node) {
+  const box = node.getBoundingClientRect();
+  return box.bottom > 0 && box.top < innerHeight;
+}
+
 function plannerState(entries) {
   const {published, all} = startsOf(entries);
   const address = readAddress();
@@ -194,14 +199,21 @@ function setUpPlanner(place, entries) {
     answers.replaceChildren(...plannerAnswers(state.planner, planned).map((line) => el("li", {}, line)));
     facts.replaceChildren(...plannerFacts(planned).map(([name, value, below]) => numberOf(name, value, below)));
     conditions.replaceChildren(...[chips(state.starts[state.start].labels.concat({text: "predicted, not measured"}))].filter(Boolean));
-    plannerSpecs(state.planner, planned).forEach((spec, i) => charts[i].update(spec));
+    return plannerSpecs(state.planner, planned);
   };
   let waiting = false, settled = 0;
-  state.changed = () => { /* one redraw a frame, however fast a slider moves */
-    if (!waiting) requestAnimationFrame(() => { waiting = false; refresh(); });
+  const redraw = (all) => refresh().forEach((spec, i) => { if (all || onScreen(charts[i].node)) charts[i].update(spec); });
+  /* One redraw a frame, however fast a slider moves, and of what is in sight; the rest when it rests. */
+  state.changed = () => {
+    if (!waiting) requestAnimationFrame(() => { waiting = false; redraw(false); });
     waiting = true;
+    document.documentElement.dataset.planner = "moving";
     clearTimeout(settled);
-    settled = setTimeout(() => writeAddress(state), 200);
+    settled = setTimeout(() => {
+      redraw(true);
+      writeAddress(state);
+      document.documentElement.dataset.planner = "settled";
+    }, 60);
   };
   const groups = CONTROLS.map(([legend, controls]) => el("fieldset", {}, el("legend", {}, legend), legend === "Model" ? modelChooser(state) : null, controls.map((control) => {
     const made = controlOf(control, state);
@@ -209,9 +221,9 @@ function setUpPlanner(place, entries) {
     return made.node;
   })));
   place.append(el("p", {}, "What would other prompts, drives, GPUs or prices give? Each slider changes what depends on it at once; the page's address keeps the setting, so it can be sent to a colleague."),
-    el("p", {class: "note"}, "“here” is what the chosen result had or measured, “published” the cost model's default. TFLOPS is what a GPU achieves, not its peak. Offload runs on the fewest GPUs that hold the model and one request, in whole servers; context parallelism keeps every KV in HBM."),
+    el("p", {class: "note"}, "“here” is what the chosen result had or measured, “published” the default of the cost model, the slides or a datasheet, “assumed” ours. TFLOPS is what a GPU achieves, not its peak. Offload runs on the fewest GPUs that hold the model and one request, in whole servers; context parallelism keeps every KV in HBM."),
     startChooser(state), el("div", {class: "planner"}, el("form", {class: "controls", "aria-label": "Planner inputs", submit(event) { event.preventDefault(); }}, groups),
       el("div", {}, el("div", {class: "panel"}, el("h3", {}, "At this setting"), conditions, answers), facts, el("div", {class: "charts"}, charts.map((c) => c.node)))));
   state.showAll();
-  refresh();
+  redraw(true);
 }

@@ -81,7 +81,7 @@ function costBars(p, planned) {
 function costCurve(p, planned) {
   const now = p.get("concurrency"), over = planned.overflow_requests;
   const most = Math.max(10, 2 * now, Math.min(1.5 * over, 20 * now) || 0);
-  const xs = [...new Set(span(1, most, 160).map(Math.round))];
+  const xs = [...new Set(span(1, most, 100).map(Math.round))];
   const curve = (kind, label, color, dash) => ({label, color, dash, line: true, marker: null, stepped: kind === 0, points: xs.map((x) => ({x, y: p.usdPerHour(x, kind)}))});
   return {
     title: "Hourly cost against concurrency", x: {label: "requests", min: 0, max: most}, y: {label: "$/hour"},
@@ -93,7 +93,7 @@ function costCurve(p, planned) {
 
 function plannerSpeedup(p, planned) {
   const star = planned.alpha_star, alpha = p.get("alpha");
-  const branch = (from, to) => span(from, to, 80).map((x) => ({x, y: p.speedup(x)}));
+  const branch = (from, to) => span(from, to, 50).map((x) => ({x, y: p.speedup(x)}));
   return {
     title: "Speedup over α", note: `e = ${significant(planned.e)}: no faster storage helps left of α*. The point includes writes.`, marks: [{x: star, label: "α* = " + significant(star)}],
     x: {label: "α, share of the prompt reloaded", min: 0, max: 1}, y: {label: "speedup (×)"},
@@ -108,7 +108,7 @@ function plannerSpeedup(p, planned) {
 /* Batches to draw: well past where the SLA and HBM end. */
 function batches(planned) {
   const most = Math.min(4096, Math.max(64, 2 * (planned.max_batch_reload || 1), 1.3 * Math.min(planned.max_sequences, 2000)));
-  return [...new Set(span(1, most, 90, true).map(Math.round))];
+  return [...new Set(span(1, most, 50, true).map(Math.round))];
 }
 
 const KINDS = [[RECOMPUTE, "prompts recomputed", 4], [RELOAD, "prompts reloaded at α", 0], [DECODE, "decode alone (roofline)", 2]];

@@ -110,15 +110,17 @@ function comparison(entries) {
   if (rows.length < 2) return null;
   const base = rows[0];
   const like = (row) => row.rates.n_tokens === base.rates.n_tokens && modelOf(row.entry.result) === modelOf(base.entry.result);
-  const change = (row, key) => row === base ? {text: "baseline", class: "text"} : key !== "R" && !like(row) || modelOf(row.entry.result) !== modelOf(base.entry.result)
-    ? {text: "other model or length", class: "text"} : differenceText(row.rates[key], base.rates[key], true);
+  const rate = (row, key) => {
+    const told = row === base ? {text: "baseline"} : like(row) ? differenceText(row.rates[key], base.rates[key], true) : {text: "other model or length"};
+    return {text: [format.seconds(row.rates[key].value), el("small", {}, told.text)], class: told.class};
+  };
+  const words = (value) => ({text: value, class: "text"});
   const table = tableOf(`Results side by side; changes against ${text(base.entry.file)}`,
-    [{text: "result"}, {text: "model", class: "text"}, {text: "device", class: "text"}, {text: "storage", class: "text"}, "tokens", "T", {text: "change", class: "text"}, "R", {text: "change", class: "text"}, "W", {text: "change", class: "text"}, "e", "α*", "best ×", {text: "conditions", class: "text"}],
+    [{text: "result"}, {text: "storage", class: "text"}, "tokens", "T", "R", "W", "e", "α*", "best ×", {text: "conditions", class: "text"}],
     rows.map((row) => {
       const {entry, rates} = row, result = entry.result;
-      return [text(entry.file), {text: modelOf(result), class: "text"}, {text: deviceOf(result), class: "text"}, {text: targetOf(result), class: "text"}, format.count(rates.n_tokens),
-        format.seconds(rates.T.value), change(row, "T"), format.seconds(rates.R.value), change(row, "R"), format.seconds(rates.W.value), change(row, "W"),
-        significant(rates.e), significant(rates.alpha_star), significant(rates.best_speedup), {text: labelsOf(result).map((l) => l.text).join("; "), class: "text"}];
+      return [words([text(entry.file), el("small", {}, titleOf(result))]), words(targetOf(result)), format.count(rates.n_tokens), rate(row, "T"), rate(row, "R"), rate(row, "W"),
+        significant(rates.e), significant(rates.alpha_star), significant(rates.best_speedup), words(labelsOf(result).map((l) => l.text).join("; "))];
     }));
   const sweeps = rows.filter((row) => overlapPoints(row.entry.result, row.rates.n_tokens).length);
   const specs = sweeps.length > 1 ? [{

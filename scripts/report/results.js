@@ -8,7 +8,7 @@ function labelsOf(result) {
   const labels = [];
   const device = at(result, "rig", "device");
   if (at(device, "played_back") === true) labels.push({text: "compute played back, not measured", kind: "warn"});
-  if (at(result, "rig", "reader", "emulated") === true) labels.push({text: "drive emulated: no byte stored", kind: "warn"});
+  if (emulatedDrive(result)) labels.push({text: "drive emulated: no byte stored", kind: "warn"});
   const [run, all] = [num(at(result, "rig", "layers_run")), num(at(result, "rig", "layers_model"))];
   if (run < all) labels.push({text: `${run} of ${all} layers run`, kind: "warn"});
   const cold = [...list(result.points), ...list(result.storage)].map((p) => text(at(p, "cold"))).find((c) => c !== "");
@@ -20,6 +20,12 @@ function labelsOf(result) {
   return labels;
 }
 
+/* A calibration opens its drive apart from the rig, and measures none where it is emulated. */
+function emulatedDrive(result) {
+  if (result.command === "calibrate") return list(result.storage).length === 0;
+  return at(result, "rig", "reader", "emulated") === true;
+}
+
 function chips(labels) {
   return labels.length ? el("ul", {class: "chips", "aria-label": "Conditions"}, labels.map((l) => el("li", {class: "chip " + (l.kind || "")}, l.text))) : null;
 }
@@ -29,7 +35,7 @@ function deviceOf(result) { return text(at(result, "rig", "device", "name")) || 
 
 function targetOf(result) {
   const target = at(result, "rig", "target") || at(result, "target");
-  if (at(result, "rig", "reader", "emulated") === true) return text(at(result, "rig", "reader", "description"));
+  if (emulatedDrive(result)) return text(at(result, "rig", "reader", "description"));
   const names = [text(at(target, "model")) || text(at(target, "drive")), text(at(target, "filesystem"))].filter(Boolean);
   return names.join(", ") || list(at(result, "config", "targets")).map(text).join(", ") || MISSING;
 }
@@ -93,11 +99,14 @@ function accelerationInterval({T, R, e}) {
   return {value: e, low: wasm.ttft_token_acceleration(T.low, R.high), high: wasm.ttft_token_acceleration(T.high, R.low)};
 }
 
-/* "differs" only where intervals do not meet: stricter than a test at 95%. */
+const SAME = 0.01; /* a difference that nobody can use, however certain */
+
+/* "better" or "worse" only where intervals do not meet: stricter than a test at 95%. */
 function differenceText(value, base, lowerIsBetter) {
-  if (![value.low, value.high, base.low, base.high].every(Number.isFinite)) return {text: "no interval", class: "text"};
+  if (![value.low, value.high, base.low, base.high].every(Number.isFinite)) return {text: "no interval"};
   const change = format.change(value.value / base.value - 1);
-  if (value.low <= base.high && base.low <= value.high) return {text: change + ", within noise", class: "text"};
+  if (Math.abs(value.value / base.value - 1) < SAME) return {text: change + ", the same"};
+  if (value.low <= base.high && base.low <= value.high) return {text: change + ", within noise"};
   const better = lowerIsBetter ? value.value < base.value : value.value > base.value;
-  return {text: change + (better ? ", better" : ", worse"), class: better ? "text good" : "text bad"};
+  return {text: change + (better ? ", better" : ", worse"), class: better ? "good" : "bad"};
 }

@@ -2,10 +2,12 @@
  * Where time goes: a trace as lanes of read, H2D, compute, D2H and write, drawn as SVG so that it
  * prints sharply and needs no library.
  */
+const SPANS_MAX = 4000;
 const LANES = ["read", "H2D", "compute", "D2H", "write"];
 
 function spansOf(trace) {
-  return list(at(trace, "spans")).concat(Array.isArray(at(trace, "spans")) ? trace.spans.slice(LIST_MAX, 4000) : []).map((s) => ({
+  const spans = at(trace, "spans");
+  return (Array.isArray(spans) ? spans.slice(0, SPANS_MAX) : []).map((s) => ({
     lane: LANES.indexOf(at(s, 0)), name: text(at(s, 1)), start: num(at(s, 2)), length: num(at(s, 3)),
   })).filter((s) => s.lane >= 0 && s.length >= 0 && Number.isFinite(s.start));
 }
