@@ -18,12 +18,19 @@ trap 'rm -rf "$work"' EXIT
 n=0 failed=0
 
 run() { # environment... -- arguments...
-  local environment=()
-  while [ "$1" != -- ]; do environment+=("$1") && shift; done
+  local environment=() choices=()
+  while [ "$1" != -- ]; do
+    case $1 in
+    ATTENTION=*) choices+=(--attention "${1#*=}") ;;
+    LIBDIR=*) choices+=(--cuda-libdir "${1#*=}") ;;
+    *) environment+=("$1") ;;
+    esac
+    shift
+  done
   shift
   env LD_LIBRARY_PATH="$build/vgpu/lib" "${environment[@]}" timeout 120 "$build/refill" "$@" \
     --device "${device:-cuda}" --model "tests/shapes/${shape:-tiny}.json" --page-tokens 16 \
-    --target "$work" >"$work/out" 2>&1
+    --target "$work" "${choices[@]}" >"$work/out" 2>&1
   code=$?
 }
 
@@ -53,21 +60,21 @@ says() { # exit-code pattern what environment... -- arguments...
 }
 
 V=(verify --tokens 65 --window 1 --write-window 1)
-passes "verify, cuDNN" VGPU_LEAKS=1 REFILL_CUDA_ATTENTION=cudnn -- "${V[@]}"
-passes "verify, builtin attention" VGPU_LEAKS=1 REFILL_CUDA_ATTENTION=builtin -- "${V[@]}"
-passes "verify, other order, lazy copies" REFILL_CUDA_ATTENTION=builtin VGPU_SCHEDULE=reverse \
+passes "verify, cuDNN" VGPU_LEAKS=1 ATTENTION=cudnn -- "${V[@]}"
+passes "verify, builtin attention" VGPU_LEAKS=1 ATTENTION=builtin -- "${V[@]}"
+passes "verify, other order, lazy copies" ATTENTION=builtin VGPU_SCHEDULE=reverse \
   VGPU_LAZY_COPIES=1 -- "${V[@]}"
-passes "verify, random order" REFILL_CUDA_ATTENTION=builtin VGPU_SCHEDULE=random -- "${V[@]}"
+passes "verify, random order" ATTENTION=builtin VGPU_SCHEDULE=random -- "${V[@]}"
 passes "verify, slow copies" VGPU_SLOW_COPIES_US=3000 -- "${V[@]}"
 passes "verify, slow kernels" VGPU_SLOW_KERNELS_US=500 -- "${V[@]}"
 passes "verify, FP8" -- "${V[@]}" --dtype fp8
 passes "verify, FP8 in the cache" -- "${V[@]}" --kv-dtype fp8
-shape=tiny-128 passes "verify, heads of 128" REFILL_CUDA_ATTENTION=builtin -- "${V[@]}"
+shape=tiny-128 passes "verify, heads of 128" ATTENTION=builtin -- "${V[@]}"
 passes "verify, cubins refused: PTX" VGPU_REFUSE_CUBINS=1 -- "${V[@]}"
 passes "verify, an A100" VGPU_CAPABILITY=80 -- "${V[@]}"
 passes "verify, a GPU newer than the build" VGPU_CAPABILITY=100 -- "${V[@]}"
 passes "verify, driver of CUDA 12.0" VGPU_DRIVER_VERSION=12000 -- "${V[@]}"
-run REFILL_CUDA_ATTENTION=auto VGPU_CUDNN_REFUSES=2 -- "${V[@]}"
+run ATTENTION=auto VGPU_CUDNN_REFUSES=2 -- "${V[@]}"
 verdict "cuDNN compiles nothing: builtin" "$([ $code -eq 0 ] && echo yes)"
 run VGPU_FAIL=cuMemHostRegister:1 -- "${V[@]}"
 verdict "nothing can be pinned: slower, and right" "$([ $code -eq 0 ] && echo yes)"
@@ -83,7 +90,7 @@ device=cuda:3 says 77 "there is 1 GPU" "a device that is not there" -- "${V[@]}"
 says 77 "compute capability 7.5" "a GPU that is too old" VGPU_CAPABILITY=75 -- "${V[@]}"
 says 1 "[Mm]emory|GiB|MiB" "too little memory" VGPU_MEMORY=64M -- "${V[@]}"
 says 77 "cublasLtCreate" "cuBLASLt does not start" VGPU_FAIL=cublasLtCreate:1 \
-  REFILL_CUDA_LIBDIR="$build/vgpu/lib" -- "${V[@]}"
+  LIBDIR="$build/vgpu/lib" -- "${V[@]}"
 says 1 "ILLEGAL_ADDRESS" "an asynchronous error in mid-run" VGPU_FAIL=cuEventQuery:5:700 -- "${V[@]}"
 says 1 "LAUNCH_FAILED|ECC" "a launch fails" VGPU_FAIL=cuLaunchKernel:40:719 -- "${V[@]}"
 

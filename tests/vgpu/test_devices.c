@@ -32,6 +32,7 @@ static struct shape tiny(int head_dim) {
 
 static struct device *open_device(const char *name, struct shape shape, enum element element,
                                   enum element kv_element) {
+  const char *attention = strcmp(name, "cuda") == 0 ? getenv("ATTENTION") : NULL;
   size_t page = device_page_payload_bytes(&shape, PAGE_TOKENS, kv_element);
   struct device_config config = {.shape = shape,
                                  .layers = shape.layers,
@@ -44,6 +45,8 @@ static struct device *open_device(const char *name, struct shape shape, enum ele
                                  .window = 1,
                                  .write_window = 1,
                                  .seed = 3};
+  if (attention && strcmp(attention, "cudnn") == 0) config.attention = DEVICE_ATTENTION_CUDNN;
+  if (attention && strcmp(attention, "builtin") == 0) config.attention = DEVICE_ATTENTION_BUILTIN;
   struct device *device = NULL;
   struct error error = {0};
   int code = device_find(name)->open(&device, &config, &error);

@@ -77,7 +77,7 @@ vgpu-full: vgpu
 	$(VGPU_RUN) tests/vgpu/e2e.sh full
 	for schedule in reverse random; do for lazy in 0 1; do \
 	  VGPU_SCHEDULE=$$schedule VGPU_LAZY_COPIES=$$lazy VGPU_SEED=$$RANDOM \
-	    REFILL_CUDA_ATTENTION=builtin $(VGPU_RUN) $(BUILD)/vgpu/test_devices -j1 || exit 1; \
+	    ATTENTION=builtin $(VGPU_RUN) $(BUILD)/vgpu/test_devices -j1 || exit 1; \
 	done; done
 else
 vgpu vgpu-full: $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu

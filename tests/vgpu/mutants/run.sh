@@ -90,13 +90,16 @@ control() {
 }
 
 verify_on() { # directory shape log [environment...]
-  local dir=$1 shape=$2 log=$3
+  local dir=$1 shape=$2 log=$3 attention=auto one
   shift 3
+  for one; do
+    case $one in ATTENTION=*) attention=${one#*=} ;; esac
+  done
   export LD_LIBRARY_PATH=$build/vgpu/lib VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G
   [ -f "$dir/plugin/refill_cuda.so" ] || cp "$build/refill_cuda.so" "$dir/plugin/"
   REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/refill" verify --device cuda \
     --model "tests/shapes/$shape.json" --tokens 65 --page-tokens 16 --target "$dir/target" \
-    --window 1 --write-window 1 >"$log" 2>&1 &&
+    --window 1 --write-window 1 --attention "$attention" >"$log" 2>&1 &&
     REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/vgpu/test_devices" -j1 \
       >>"$log" 2>&1
 }
