@@ -13,8 +13,6 @@
 #include "base/memory.h"
 #include "bench/measure/pipeline_internal.h"
 
-#define DEVICE_TIMEOUT_S 3600.0 /* of one layer: a hung device must not hang the run for ever */
-
 int64_t pipeline_pages(int64_t tokens, int64_t page_tokens) {
   return (tokens + page_tokens - 1) / page_tokens;
 }

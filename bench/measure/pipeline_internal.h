@@ -11,6 +11,8 @@
 #include "bench/measure/layer_io.h"
 #include "bench/measure/pipeline.h"
 
+#define DEVICE_TIMEOUT_S 3600.0 /* of one layer: a hung device must not hang the run for ever */
+
 struct pipeline;
 
 /* Reader or writer: a thread with an engine and queues of its own. */

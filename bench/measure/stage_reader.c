@@ -49,7 +49,8 @@ static int reader_wait_start(void *context, int layer) {
   int failed = gates_wait(&pipeline->gates, landing ? GATE_LANDED : GATE_COMPUTED, blocker + 1);
   if (failed) return failed;
   device_ticket ticket = landing ? pipeline->landed[blocker] : pipeline->computed[blocker];
-  return device->ops->wait(device, ticket, pipeline->config.io_timeout_s, NULL, NULL);
+  failed = device->ops->wait(device, ticket, DEVICE_TIMEOUT_S, NULL, NULL);
+  return failed == -EAGAIN ? -ETIMEDOUT : failed;
 }
 
 static void *reader_address(void *context, int layer) {
@@ -67,8 +68,9 @@ static uint64_t reader_offset(void *context, int layer) {
 /* KV that will not stay is checked here, before compute may use it. */
 static int check_inline(struct pipeline *pipeline, int layer, struct error *error) {
   struct device *device = pipeline->config.device;
-  int failed = device->ops->wait(device, pipeline->landed[layer], pipeline->config.io_timeout_s,
-                                 NULL, error);
+  int failed = device->ops->wait(device, pipeline->landed[layer], DEVICE_TIMEOUT_S, NULL, error);
+  if (failed == -EAGAIN)
+    return error_set(error, -ETIMEDOUT, "KV of layer %d did not reach the KV cache in time", layer);
   if (failed) return failed;
   return verify_landed_layer(device, pipeline->config.source, layer, pipeline->past_pages,
                              pipeline->crcs, &pipeline->run->inline_wrong_pages, error);

@@ -11,12 +11,24 @@ static struct pipeline *pipeline_of(void *context) {
   return ((struct stage *)context)->pipeline;
 }
 
+/* Compute leaves a layer only when one of the `write_window` buffers is free. A run without compute
+ * has to keep that bound here: else layers would share buffers, and writes alone would be deeper
+ * than any that a pipeline can make. */
+static int buffers_bound(const struct pipeline *pipeline, int layer) {
+  return pipeline->request->legs & LEG_COMPUTE ? 0 : layer + 1 - pipeline->config.write_window;
+}
+
 static bool writer_may_start(void *context, int layer) {
-  return gates_reached(&pipeline_of(context)->gates, GATE_COMPUTED, layer + 1);
+  struct pipeline *pipeline = pipeline_of(context);
+  return gates_reached(&pipeline->gates, GATE_COMPUTED, layer + 1) &&
+         gates_reached(&pipeline->gates, GATE_WRITTEN, buffers_bound(pipeline, layer));
 }
 
 static int writer_wait_start(void *context, int layer) {
-  return gates_wait(&pipeline_of(context)->gates, GATE_COMPUTED, layer + 1);
+  struct pipeline *pipeline = pipeline_of(context);
+  int failed = gates_wait(&pipeline->gates, GATE_COMPUTED, layer + 1);
+  return failed ? failed
+                : gates_wait(&pipeline->gates, GATE_WRITTEN, buffers_bound(pipeline, layer));
 }
 
 /* Brings the layer's new KV to its leaving buffer. Waits for it: a write may only start from there.
@@ -29,7 +41,8 @@ static int writer_bring_out(void *context, int layer, struct error *error) {
                                    ticket, error);
   if (failed) return failed;
   struct device_span span = {0};
-  failed = device->ops->wait(device, *ticket, pipeline->config.io_timeout_s, &span, error);
+  /* The ticket ends after the layer's compute, which --io-timeout has no say in. */
+  failed = device->ops->wait(device, *ticket, DEVICE_TIMEOUT_S, &span, error);
   if (failed == -EAGAIN)
     return error_set(error, -ETIMEDOUT, "new KV of layer %d did not leave the device in time",
                      layer);
