@@ -40,16 +40,22 @@ static int measure_prefix(struct group *group, int64_t n_past, int64_t n_new,
   return 0;
 }
 
+int64_t break_even_next(int64_t n_past, int64_t last) {
+  if (n_past >= last) return 0;
+  return 2 * n_past < last ? 2 * n_past : last;
+}
+
 int break_even_measure(struct group *group, int64_t past_max, double budget_s,
                        struct break_even *result, struct error *error) {
   int64_t page_tokens = group->rig->page_tokens;
   *result = (struct break_even){.n_new = page_tokens};
   double deadline_s = clock_now_s() + budget_s;
   double longest_s = 0;
-  for (int64_t n_past = page_tokens;
-       n_past <= past_max && n_past + page_tokens <= group->rig->config.tokens_max &&
-       result->n_points < BREAK_EVEN_POINTS_MAX;
-       n_past *= 2) {
+  int64_t room = (group->rig->config.tokens_max / page_tokens - 1) * page_tokens;
+  int64_t last = past_max < room ? past_max : room;
+  for (int64_t n_past = page_tokens; n_past > 0 && result->n_points < BREAK_EVEN_POINTS_MAX;
+       n_past = break_even_next(n_past, last)) {
+    if (n_past > last) break;
     double start_s = clock_now_s();
     if (start_s + 2 * longest_s > deadline_s) break; /* the next one takes about twice as long */
     int failed = measure_prefix(group, n_past, page_tokens, result, error);

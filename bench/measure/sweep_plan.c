@@ -120,6 +120,12 @@ static void add_point(struct sweep *sweep, int64_t n_tokens, double alpha, enum 
   if (!has_point(sweep, &point)) sweep->points[sweep->n_points++] = point;
 }
 
+static int compare_alphas(const void *left, const void *right) {
+  double a = *(const double *)left;
+  double b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
 int sweep_make_points(struct sweep *sweep, struct error *error) {
   const struct options *options = sweep->rig->config.options;
   int most = options->alpha.n ? options->alpha.n : SWEEP_ALPHAS;
@@ -134,6 +140,7 @@ int sweep_make_points(struct sweep *sweep, struct error *error) {
       memcpy(chosen, options->alpha.values, (size_t)n * sizeof *chosen);
     else
       n = sweep_choose_alphas(scout->alpha_star, scout->alpha_max, chosen);
+    qsort(chosen, (size_t)n, sizeof *chosen, compare_alphas); /* the summary needs them ascending */
     add_point(sweep, scout->n_tokens, 0, POLICY_RECOMPUTE);
     for (int policy = POLICY_SERIAL; policy <= POLICY_OVERLAP; policy++)
       for (int k = 0; k < n && options->policies[policy]; k++)

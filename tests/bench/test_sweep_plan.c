@@ -73,6 +73,31 @@ Test(sweep_plan, break_even_is_the_start_of_the_winning_tail) {
   cr_assert_eq(break_even_prefix(points, 4), 0);
 }
 
+Test(sweep_plan, break_even_tries_the_longest_prefix_last) {
+  cr_assert_eq(break_even_next(64, 4032), 128);
+  cr_assert_eq(break_even_next(1024, 4032), 2048);
+  cr_assert_eq(break_even_next(2048, 4032), 4032, "not a doubling, and yet tried");
+  cr_assert_eq(break_even_next(4032, 4032), 0);
+  cr_assert_eq(break_even_next(64, 64), 0);
+}
+
+Test(sweep_plan, alphas_in_any_order_make_ascending_points, .timeout = 60) {
+  struct fixture fixture = {0};
+  struct error error = {0};
+  cr_assert_eq(fixture_open(&fixture,
+                            "--device playback:zero --engine null --page-tokens 16 --tokens 512 "
+                            "--alpha 0.75,0.25,0.5",
+                            512, &error),
+               0, "%s", error.message);
+  struct sweep sweep = {.rig = &fixture.rig, .n_lengths = 1, .scouts = {{.n_tokens = 512}}};
+  cr_assert_eq(sweep_make_points(&sweep, &error), 0);
+  cr_assert_eq(sweep.n_points, 4);
+  for (int i = 1; i < sweep.n_points; i++)
+    cr_assert_gt(sweep.points[i].n_past, sweep.points[i - 1].n_past, "point %d", i);
+  sweep_free(&sweep);
+  fixture_close(&fixture);
+}
+
 Test(sweep_plan, pieces_merge_pages_or_cut_them) {
   cr_assert_eq(layer_io_piece_bytes(49152, 1 << 20, 4096), 21 * 49152);
   cr_assert_eq(layer_io_piece_bytes(1 << 20, 1 << 20, 4096), 1 << 20);
