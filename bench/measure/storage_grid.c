@@ -49,11 +49,22 @@ static int measure_row(struct group *group, struct storage_row *row, struct erro
   samples_add(&row->read_s, read_s);
   if (write_s > 0) samples_add(&row->write_s, write_s);
   samples_add(&row->first_page_s, first_s);
-  row->cpu_s_per_gb = cpu_s / ((double)row->bytes / 1e9);
+  samples_add(&row->cpu_s, cpu_s);
+  row->cpu_s_per_gb = median_of(&row->cpu_s) / ((double)row->bytes / 1e9);
   row->wrong_pages += all.wrong_pages + page.wrong_pages;
-  if (all.cold_known) row->cold = all.cold;
-  row->cold_known = all.cold_known;
+  if (all.cold_known && (!row->cold_known || all.cold.verdict == COLD_NOT_PROVEN))
+    row->cold = all.cold;
+  row->cold_known = row->cold_known || all.cold_known;
   return 0;
+}
+
+/* One pass that does not count: the new file's blocks are written for the first time, which costs
+ * the filesystem more than any later write. Wrong pages count all the same. */
+static int warm_up(struct group *group, struct storage_row *row, struct error *error) {
+  struct storage_row discarded = *row;
+  int failed = measure_row(group, &discarded, error);
+  row->wrong_pages += discarded.wrong_pages;
+  return failed;
 }
 
 static void add_rows(struct storage_grid *grid, const struct rig *rig) {
@@ -62,6 +73,8 @@ static void add_rows(struct storage_grid *grid, const struct rig *rig) {
   for (int i = 0; i < options->queue_depth.n; i++)
     for (int merged = 0; merged <= 1; merged++) {
       size_t merged_bytes = layer_io_piece_bytes(rig->page_stride_bytes, options->io_bytes, 4096);
+      size_t layer_bytes = (size_t)(n_tokens / rig->page_tokens) * rig->page_stride_bytes;
+      if (merged_bytes > layer_bytes) merged_bytes = layer_bytes; /* requests end with a layer */
       if (grid->n_rows == STORAGE_ROWS_MAX || (merged && merged_bytes <= rig->page_stride_bytes))
         continue;
       grid->rows[grid->n_rows++] = (struct storage_row){
@@ -100,6 +113,7 @@ int storage_grid_measure(struct storage_grid *grid, const struct rig_config *bas
              pipeline_reader_info(rig.pipeline)->description);
   }
   int n = grid->n_rows - first;
+  if (!failed && n > 0) failed = warm_up(&group, &grid->rows[first], error);
   for (int round = 0; round < repeats && !failed; round++) {
     sweep_shuffle(order, n, config.options->seed, round);
     for (int i = 0; i < n && !failed; i++) {

@@ -26,9 +26,10 @@ struct storage_row {
   int64_t n_tokens;               /* that these hold */
   struct samples read_s, write_s; /* of one pass */
   struct samples first_page_s;    /* reading one page of each layer: the fixed cost */
-  double cpu_s_per_gb;            /* of reading; the process's, median */
+  struct samples cpu_s;           /* of the process during a pass of reads */
+  double cpu_s_per_gb;            /* of reading; median */
   int64_t wrong_pages;
-  struct cold_result cold;
+  struct cold_result cold; /* the worst of its rounds */
   bool cold_known;
 };
 
@@ -39,8 +40,8 @@ struct storage_grid {
   char engine[IO_TEXT_BYTES]; /* what the engine obtained */
 };
 
-/* Adds the rows of one page size (each depth, and merged) and measures them `repeats` times, rows
- * in a seeded shuffle. Opens and closes a rig of its own. */
+/* Adds the rows of one page size (each depth, and merged) and measures them `repeats` times after a
+ * pass that does not count, rows in a seeded shuffle. Opens and closes a rig of its own. */
 int storage_grid_measure(struct storage_grid *grid, const struct rig_config *base,
                          int64_t page_tokens, int repeats, int (*interrupted)(void),
                          struct error *error);
