@@ -28,6 +28,7 @@ struct calibrating {
   struct calibration calibration;
   struct warnings warnings;
   struct progress progress;
+  double s_per_weight; /* of weight_of(); 0 until the warm-up has told */
 };
 
 /* Without lists on the command line, a calibration varies what a user would vary. */
@@ -75,6 +76,12 @@ static bool wants_more_rounds(const struct calibrating *all, double started_s) {
   return done < wanted;
 }
 
+/* What a point is expected to take, in tokens: few tokens take as long as some dozens, since the
+ * weights must be read. */
+static double weight_of(const struct grid_point *point) {
+  return (double)point->n_new + 32;
+}
+
 static int compute_round(struct calibrating *all, bool keep, struct error *error) {
   struct compute_grid *grid = &all->calibration.compute;
   int order[GRID_ORDER_MAX];
@@ -88,7 +95,7 @@ static int compute_round(struct calibrating *all, bool keep, struct error *error
                      (long long)point->n_past);
     int failed = compute_grid_measure(&all->group, keep ? point : &warm_up, error);
     if (failed) return failed;
-    progress_done(&all->progress, (double)point->n_new);
+    progress_done(&all->progress, weight_of(point) * all->s_per_weight);
   }
   if (keep) grid->rounds++;
   return 0;
@@ -97,11 +104,15 @@ static int compute_round(struct calibrating *all, bool keep, struct error *error
 static int measure_compute(struct calibrating *all, struct error *error) {
   struct compute_grid *grid = &all->calibration.compute;
   double weight = 0;
-  for (int i = 0; i < grid->n_new * grid->n_past; i++) weight += (double)grid->points[i].n_new;
+  for (int i = 0; i < grid->n_new * grid->n_past; i++) weight += weight_of(&grid->points[i]);
   int rounds = all->options.repeat ? (int)all->options.repeat : ROUNDS_DEFAULT;
   double started_s = clock_now_s();
-  progress_begin(&all->progress, stderr, "compute", weight * (rounds + 1));
+  progress_begin(&all->progress, stderr, "a first look", 0);
   int failed = compute_round(all, false, error);
+  progress_end(&all->progress);
+  all->s_per_weight = (clock_now_s() - started_s) / weight;
+  if (!failed)
+    progress_begin(&all->progress, stderr, "compute", all->s_per_weight * weight * rounds);
   while (!failed && wants_more_rounds(all, started_s)) failed = compute_round(all, true, error);
   if (!failed) failed = compute_grid_probe(grid, all->rig.device, error);
   progress_end(&all->progress);
@@ -118,14 +129,17 @@ static int measure_storage(struct calibrating *all, struct error *error) {
                             .announce_context = &all->warnings};
   int repeats = options->repeat ? (int)options->repeat : ROUNDS_DEFAULT;
   int failed = 0;
-  progress_begin(&all->progress, stderr, "storage", options->page_tokens.n);
+  double started_s = clock_now_s();
+  progress_begin(&all->progress, stderr, "storage", 0);
   for (int i = 0; i < options->page_tokens.n && !failed; i++) {
     int64_t page_tokens = options->page_tokens.values[i];
     if (page_tokens > base.tokens_max) continue;
     progress_running(&all->progress, "pages of %lld tokens", (long long)page_tokens);
     failed = storage_grid_measure(&all->calibration.storage, &base, page_tokens, repeats,
                                   command_interrupted, error);
-    progress_done(&all->progress, 1);
+    double each_s = (clock_now_s() - started_s) / (i + 1); /* as long as those before it */
+    progress_done(&all->progress, each_s);
+    progress_expect(&all->progress, each_s * (options->page_tokens.n - i - 1));
   }
   progress_end(&all->progress);
   return failed;

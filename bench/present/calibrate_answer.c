@@ -34,7 +34,8 @@ static double crossover(const struct calibration *calibration, const struct stor
 static int64_t break_even(const struct calibration *calibration, const struct storage_row *row) {
   int64_t page = row->page_tokens;
   int64_t shortest = 0;
-  for (int64_t past = calibration->n_tokens / page * page; past >= page; past -= page) {
+  /* Prompts end where the grid does: beyond it, T is not known. */
+  for (int64_t past = (calibration->n_tokens / page - 1) * page; past >= page; past -= page) {
     double new_tokens = (double)page;
     double reload_s = fmax(storage_row_read_s(row, (double)past),
                            compute_grid_s(&calibration->compute, new_tokens, (double)past));
@@ -87,10 +88,15 @@ char *calibration_answer(const struct calibration *calibration,
   units_format_seconds(read, summary.storage_read_s_per_token);
   units_format_count(prefix, (uint64_t)summary.break_even_tokens);
   int used = snprintf(text, CALIBRATION_ANSWER_BYTES,
-                      "At %s tokens T is %s a token and R %s: e = %.3g, so reading binds from "
-                      "alpha* = %.3g (%.3g if T were constant); ",
-                      tokens, compute, read, summary.e, summary.alpha_star,
-                      summary.alpha_star_constant);
+                      "At %s tokens T is %s a token and R %s: e = %.3g, so ", tokens, compute, read,
+                      summary.e);
+  if (used < 0 || used >= CALIBRATION_ANSWER_BYTES) return text;
+  used += snprintf(text + used, (size_t)(CALIBRATION_ANSWER_BYTES - used),
+                   summary.alpha_star < 1 ? "reading binds from alpha* = %.3g (%.3g if T were "
+                                            "constant); "
+                                          : "computing binds at every alpha (alpha* %.3g, %.3g if "
+                                            "T were constant); ",
+                   summary.alpha_star, summary.alpha_star_constant);
   if (used < 0 || used >= CALIBRATION_ANSWER_BYTES) return text;
   snprintf(text + used, (size_t)(CALIBRATION_ANSWER_BYTES - used),
            summary.break_even_tokens ? "reload should win from %s stored tokens up%s."
