@@ -45,13 +45,64 @@ static void answer_best(char *text, const struct sweep_summary *summary) {
   char without[UNITS_TEXT_BYTES];
   double reload_s = point_median(summary->best, METRIC_FIRST_TOKEN);
   double ratio = summary->recompute_s / reload_s;
-  append(text, "; at %s tokens and alpha %.3g, TTFT is %.2gx %s (%s against %s)",
-         units_format_count(tokens, (uint64_t)summary->n_tokens), summary->best->alpha,
-         ratio >= 1 ? ratio : 1 / ratio, ratio >= 1 ? "lower" : "higher",
-         units_format_seconds(with, reload_s), units_format_seconds(without, summary->recompute_s));
+  double factor = ratio >= 1 ? ratio : 1 / ratio;
+  append(text, "; at %s tokens and alpha %.3g, TTFT is ",
+         units_format_count(tokens, (uint64_t)summary->n_tokens), summary->best->alpha);
+  if (factor < 1 + SAME_SHARE)
+    append(text, "about the same");
+  else
+    append(text, "%.*fx %s", factor < 10 ? 1 : 0, factor, ratio >= 1 ? "lower" : "higher");
+  append(text, " (%s against %s)", units_format_seconds(with, reload_s),
+         units_format_seconds(without, summary->recompute_s));
 }
 
-/* Which stage binds over which alphas: the lowest and highest alpha of each regime, in order. */
+/* True for a point that says which stage binds. */
+static bool tells_regime(const struct point *point, int64_t n_tokens) {
+  return point->n_tokens == n_tokens && point->policy != POLICY_RECOMPUTE && point->groups > 0;
+}
+
+/* Where a stage binds among the alphas measured. */
+struct binding {
+  double low, high; /* lowest and highest alpha where it does; low > high: nowhere */
+  bool from_first;  /* no lower alpha was measured */
+  bool to_last;     /* no higher one */
+  bool throughout;  /* nothing else binds in between */
+};
+
+static struct binding binding_of(const struct sweep *sweep, int64_t n_tokens,
+                                 enum ttft_regime regime) {
+  struct binding binding = {INFINITY, -INFINITY, true, true, true};
+  for (int i = 0; i < sweep->n_points; i++) {
+    const struct point *point = &sweep->points[i];
+    if (!tells_regime(point, n_tokens) || point_regime(point) != regime) continue;
+    binding.low = fmin(binding.low, point->alpha);
+    binding.high = fmax(binding.high, point->alpha);
+  }
+  for (int i = 0; i < sweep->n_points; i++) {
+    const struct point *point = &sweep->points[i];
+    if (!tells_regime(point, n_tokens) || point_regime(point) == regime) continue;
+    if (point->alpha <= binding.low) binding.from_first = false;
+    if (point->alpha >= binding.high) binding.to_last = false;
+    if (point->alpha >= binding.low && point->alpha <= binding.high) binding.throughout = false;
+  }
+  return binding;
+}
+
+/* Claims a range only where all alphas measured in it agree. */
+static void answer_binding(char *text, const char *what, struct binding binding) {
+  append(text, "; %s binds", what);
+  if (!binding.throughout)
+    append(text, " at some alphas from %.3g to %.3g", binding.low, binding.high);
+  else if (binding.from_first && binding.to_last)
+    append(text, " at every alpha measured");
+  else if (binding.from_first)
+    append(text, " up to alpha %.3g", binding.high);
+  else if (binding.to_last)
+    append(text, " from alpha %.3g on", binding.low);
+  else
+    append(text, " from alpha %.3g to %.3g", binding.low, binding.high);
+}
+
 static void answer_regimes(char *text, const struct sweep *sweep, int64_t n_tokens) {
   static const struct {
     enum ttft_regime regime;
@@ -62,26 +113,15 @@ static void answer_regimes(char *text, const struct sweep *sweep, int64_t n_toke
                 {REGIME_D2H, "the copy from the device"}};
   bool any = false;
   for (unsigned i = 0; i < sizeof stages / sizeof *stages; i++) {
-    double low = INFINITY;
-    double high = -INFINITY;
-    for (int k = 0; k < sweep->n_points; k++) {
-      const struct point *point = &sweep->points[k];
-      if (point->n_tokens != n_tokens || point->policy != POLICY_OVERLAP || point->groups == 0 ||
-          point_regime(point) != stages[i].regime)
-        continue;
-      low = fmin(low, point->alpha);
-      high = fmax(high, point->alpha);
-    }
-    if (low > high) continue;
+    struct binding binding = binding_of(sweep, n_tokens, stages[i].regime);
+    if (binding.low > binding.high) continue;
     any = true;
-    if (stages[i].regime == REGIME_WRITE || stages[i].regime == REGIME_D2H)
-      append(text, "; %s binds up to alpha %.3g", stages[i].what, high);
-    else
-      append(text, "; %s binds from alpha %.3g on", stages[i].what, low);
+    answer_binding(text, stages[i].what, binding);
   }
-  if (!any)
-    append(text, "; compute binds at every alpha measured: storage is faster than this "
-                 "device needs");
+  struct binding compute = binding_of(sweep, n_tokens, REGIME_COMPUTE);
+  if (!any && compute.low <= compute.high)
+    append(text, "; compute binds at every alpha measured: storage is faster than this device "
+                 "needs");
 }
 
 char *sweep_answer(const struct sweep *sweep, const struct break_even *break_even,
@@ -103,6 +143,7 @@ char *sweep_answer(const struct sweep *sweep, const struct break_even *break_eve
 void sweep_warn(const struct sweep *sweep, struct warnings *warnings) {
   bool io_bound = false;
   bool compute_bound = false;
+  bool any = false;
   for (int i = 0; i < sweep->n_points; i++) {
     const struct point *point = &sweep->points[i];
     if (point->groups == 0) continue;
@@ -112,6 +153,7 @@ void sweep_warn(const struct sweep *sweep, struct warnings *warnings) {
       warnings_add(warnings, WARNING_OUTLIERS, "alpha %.4g: %d of %d", point->alpha, outliers,
                    samples->n);
     if (point->policy == POLICY_RECOMPUTE) continue;
+    any = true;
     enum ttft_regime regime = point_regime(point);
     io_bound = io_bound || regime == REGIME_READ || regime == REGIME_H2D;
     compute_bound = compute_bound || regime == REGIME_COMPUTE;
@@ -123,8 +165,8 @@ void sweep_warn(const struct sweep *sweep, struct warnings *warnings) {
     if (point->cold_known && point->cold.verdict == COLD_NOT_PROVEN)
       warnings_add(warnings, WARNING_COLD_NOT_PROVEN, "%s", point->cold.text);
   }
-  if (!io_bound) warnings_add(warnings, WARNING_NO_IO_BOUND, "%s", "");
-  if (!compute_bound) warnings_add(warnings, WARNING_NO_COMPUTE_BOUND, "%s", "");
+  if (any && !io_bound) warnings_add(warnings, WARNING_NO_IO_BOUND, "%s", "");
+  if (any && !compute_bound) warnings_add(warnings, WARNING_NO_COMPUTE_BOUND, "%s", "");
   if (sweep->groups_done > 0 && !sweep_is_narrow(sweep))
     warnings_add(warnings, WARNING_INTERVAL, "%d groups", sweep->groups_done);
 }
