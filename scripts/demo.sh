@@ -15,7 +15,19 @@ refill=${REFILL:-build/refill}
 target=${TARGET:-build/demo-data}
 output=${OUTPUT:-build/demo}
 mkdir -p "$target" "$output"
-trap 'rm -f "$target"/refill-*.kv; rmdir "$target" 2>/dev/null || true' EXIT
+
+# KV files that were there before are somebody's: only those that this run makes are removed.
+shopt -s nullglob
+declare -A before=()
+for file in "$target"/refill-*.kv; do before[$file]=1; done
+clean_up() {
+  local file
+  for file in "$target"/refill-*.kv; do
+    [ -n "${before[$file]:-}" ] || rm -f "$file"
+  done
+  rmdir "$target" 2>/dev/null || true
+}
+trap clean_up EXIT
 
 say() { printf '\n=== %s\n' "$*"; }
 
