@@ -6,6 +6,7 @@
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 . "$root/tests/faultfs/mount.sh.inc"
+need_faultfs
 run=(--device playback:zero --model mha-125m --layers 4 --tokens 136 --page-tokens 16)
 run+=(--target "$mount" -o "$work/r.json")
 verify=("$refill" verify "${run[@]}")
@@ -64,7 +65,8 @@ for name in uring pread; do
   none; names 'write edquot path=*.partial from=65536' 'quota' "${verify[@]}"
   # Bits that are wrong, on the way in and out, in pages.
   stored; ends 'read flip path=*.kv from=65536 nth=3 times=1' failed "${verify[@]}"
-  ends 'read flip path=*.kv from=65536 nth=3 times=1' wrong "${sweep[@]}" # in the first look
+  # In the first look, too.
+  ends 'read flip path=*.kv from=65536 nth=3 times=1' wrong "${sweep[@]}"
   ends 'read flip path=*.kv from=65536 every=7' wrong "${sweep[@]}"
   json "$work/r.json" 'any(p["wrong_bytes"] for p in points)'
   ends 'read flip path=*.partial from=65536' failed "${verify[@]}"
