@@ -49,6 +49,9 @@ struct options {
   const char *kv_dtype;         /* --kv-dtype bf16|fp8 */
   int64_t chunk_tokens;         /* --chunk-tokens; 0: the device's choice */
   int64_t weight_sets;          /* --weight-sets; 0: as many as fit */
+  const char *attention;        /* --attention auto|cudnn|builtin */
+  bool gemm_tune;               /* --gemm-tune on|off */
+  const char *cuda_libdir;      /* --cuda-libdir DIR; NULL: where libraries usually are */
   uint64_t seed;                /* --seed */
 
   /* storage */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench/options_entry.h"
+#include "kernels/device.h"
 
 #define KIB 1024.0
 #define GIB (KIB * KIB * KIB)
@@ -19,6 +20,12 @@ static const char *const command_names[OPTIONS_COMMANDS + 1] = {
 };
 
 static const char *const elements[] = {"bf16", "fp8", NULL};
+static const char *const attentions[] = {
+    [DEVICE_ATTENTION_AUTO] = "auto",
+    [DEVICE_ATTENTION_CUDNN] = "cudnn",
+    [DEVICE_ATTENTION_BUILTIN] = "builtin",
+    NULL,
+};
 static const char *const policies[] = {
     [POLICY_RECOMPUTE] = "recompute",
     [POLICY_SERIAL] = "serial",
@@ -81,6 +88,25 @@ static const struct options_entry entries[] = {
      RANGE("0", 0, 4096),
      .zero = "as many as fit",
      .help = "layers with weights of their own, cycled over the others"},
+    {.name = "attention",
+     IS(CHOICE, WHAT, C | S | V),
+     FIELD(attention),
+     .argument = "KERNEL",
+     .initial = "auto",
+     .accepted = attentions,
+     .help = "what computes attention on cuda; auto is cudnn where it works"},
+    {.name = "gemm-tune",
+     IS(SWITCH, WHAT, C | S | V),
+     FIELD(gemm_tune),
+     .argument = "on|off",
+     .initial = "on",
+     .help = "time cuBLASLt's proposals at set-up and keep the fastest; cuda only"},
+    {.name = "cuda-libdir",
+     IS(FILE, WHAT, D | C | S | V),
+     FIELD(cuda_libdir),
+     .argument = "DIR",
+     .zero = "where they usually are",
+     .help = "directory of cuBLASLt and cuDNN, and no other"},
     {.name = "seed",
      IS(SEED, WHAT, C | S | V),
      FIELD(seed),

@@ -5,6 +5,7 @@
 #include "kernels/device.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "kernels/cpu/device_cpu.h"
@@ -36,6 +37,17 @@ size_t device_page_payload_bytes(const struct shape *shape, int64_t page_tokens,
   assert(page_tokens > 0);
   size_t row_elements = (size_t)shape->kv_heads * (size_t)shape->head_dim;
   return 2 * (size_t)page_tokens * row_elements * element_bytes(kv_element);
+}
+
+int device_check_choices(const struct device_config *config, const char *name,
+                         struct error *error) {
+  const char *option = config->attention != DEVICE_ATTENTION_AUTO ? "--attention"
+                       : config->gemm_untimed                     ? "--gemm-tune"
+                       : config->library_directory                ? "--cuda-libdir"
+                                                                  : NULL;
+  if (!option) return 0;
+  return error_set(error, -EINVAL, "%s: the device %s has no such choice; leave it out", option,
+                   name);
 }
 
 /*

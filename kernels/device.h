@@ -38,6 +38,9 @@
 
 struct device;
 
+/* What computes attention, where a device has a choice (--attention). */
+enum device_attention { DEVICE_ATTENTION_AUTO, DEVICE_ATTENTION_CUDNN, DEVICE_ATTENTION_BUILTIN };
+
 typedef uint64_t device_ticket; /* names enqueued work; 0: nothing, complete by definition */
 
 struct device_config {
@@ -56,6 +59,11 @@ struct device_config {
   uint64_t seed;            /* of the synthetic weights */
   const char *argument;     /* what follows "NAME:" in --device, or NULL (profile, index) */
   const struct placement *placement; /* or NULL */
+  /* Choices that not every device has; zero is the default. See device_check_choices(). */
+  enum device_attention attention;
+  bool gemm_untimed;             /* GEMMs: the library's first proposal, not the fastest of several
+                                  */
+  const char *library_directory; /* where the device's libraries are, and nowhere else; or NULL */
 };
 
 /* What was obtained; filled by open(), constant afterwards. */
@@ -200,6 +208,10 @@ const struct device_ops *device_at(int index);
 /* Payload bytes of one page: page_tokens rows of K and of V. */
 size_t device_page_payload_bytes(const struct shape *shape, int64_t page_tokens,
                                  enum element kv_element);
+
+/* For devices that have none of the choices at the end of device_config: 0 where they are at their
+ * defaults, else -EINVAL with a sentence that names the option. */
+int device_check_choices(const struct device_config *config, const char *name, struct error *error);
 
 /* KV-cache layers: all of them where `available_bytes` allows, else the fewest that the windows
  * need (window + write_window; see the pipeline); what the devices share of that decision. */

@@ -65,6 +65,8 @@ static void skeleton_close(struct device *device) {
 static int skeleton_open(struct device **device, const struct device_config *config,
                          struct error *error) {
   *device = NULL;
+  int refused = device_check_choices(config, "skeleton", error);
+  if (refused) return refused;
   struct skeleton *skeleton = calloc(1, sizeof *skeleton);
   if (skeleton == NULL) return error_set(error, -ENOMEM, "skeleton: no memory");
   skeleton->device.ops = &device_skeleton_ops;

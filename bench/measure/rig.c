@@ -120,6 +120,12 @@ static int make_prompt(struct rig *rig, struct error *error) {
   return 0;
 }
 
+static enum device_attention attention_choice(const struct options *options) {
+  if (strcmp(options->attention, "cudnn") == 0) return DEVICE_ATTENTION_CUDNN;
+  return strcmp(options->attention, "builtin") == 0 ? DEVICE_ATTENTION_BUILTIN
+                                                    : DEVICE_ATTENTION_AUTO;
+}
+
 static int open_device(struct rig *rig, struct error *error) {
   const struct options *options = rig->config.options;
   char name[sizeof rig->device_name];
@@ -143,6 +149,9 @@ static int open_device(struct rig *rig, struct error *error) {
       .seed = options->seed,
       .argument = device_argument(rig->device_name),
       .placement = &rig->placement,
+      .attention = attention_choice(options),
+      .gemm_untimed = !options->gemm_tune,
+      .library_directory = options->cuda_libdir,
   };
   return ops->open(&rig->device, &config, error);
 }

@@ -20,6 +20,8 @@ static int check_config(const struct device_config *config, struct error *error)
     return error_set(error, -ENOTSUP,
                      "the cpu device computes in bf16 with a KV cache in bf16, "
                      "not in fp8: use --dtype bf16 --kv-dtype bf16");
+  int failed = device_check_choices(config, "cpu", error);
+  if (failed) return failed;
   const char *problem = shape_problem(&config->shape);
   if (problem) return error_set(error, -EINVAL, "model %s: %s", config->shape.name, problem);
   if (config->layers < 1 || config->layers > config->shape.layers)

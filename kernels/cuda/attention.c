@@ -23,7 +23,7 @@ int attention_open(struct attention *attention, const struct attention_setup *se
       .head_dim = s->head_dim,
       .choice = setup->choice,
   };
-  if (setup->choice == ATTENTION_BUILTIN) return 0;
+  if (setup->choice == DEVICE_ATTENTION_BUILTIN) return 0;
   struct error why = {0};
   const struct sdpa_heads heads = {s->q_heads, s->kv_heads, s->head_dim};
   int failed = sdpa_open(&attention->sdpa, setup->gpu, heads, setup->directory, &why);
@@ -31,7 +31,7 @@ int attention_open(struct attention *attention, const struct attention_setup *se
   if (!failed) return 0;
   sdpa_close(&attention->sdpa);
   refuse(attention, &why);
-  if (setup->choice == ATTENTION_AUTO) return 0;
+  if (setup->choice == DEVICE_ATTENTION_AUTO) return 0;
   return error_set(error, failed, "--attention cudnn: %s", why.message);
 }
 
@@ -67,7 +67,7 @@ int attention_prepare(struct attention *attention, int64_t n_queries, int64_t n_
       return 0;
     }
     refuse(attention, &why);
-    if (attention->choice == ATTENTION_CUDNN)
+    if (attention->choice == DEVICE_ATTENTION_CUDNN)
       return error_set(error, failed, "--attention cudnn: %s", why.message);
   }
   attention->builtin_plans++;

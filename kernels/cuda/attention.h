@@ -14,13 +14,11 @@
 #include "kernels/cuda/sdpa.h"
 #include "kernels/device.h"
 
-enum attention_choice { ATTENTION_AUTO, ATTENTION_CUDNN, ATTENTION_BUILTIN };
-
 struct attention {
   struct launcher *launcher;
   driver_stream stream;
   int q_heads, kv_heads, head_dim;
-  enum attention_choice choice;
+  enum device_attention choice;
   bool has_sdpa;
   struct sdpa sdpa;
   int sdpa_plans, builtin_plans; /* shapes prepared for each */
@@ -39,12 +37,12 @@ struct attention_setup {
   struct gpu *gpu;
   struct launcher *launcher;
   const struct shape *shape;
-  enum attention_choice choice;
+  enum device_attention choice;
   const char *directory; /* of libraries, or NULL */
 };
 
-/* Loads cuDNN unless `choice` is builtin. With ATTENTION_CUDNN its absence is an error, with
- * ATTENTION_AUTO `refused` tells of it. attention_close() frees in every case. */
+/* Loads cuDNN unless `choice` is builtin. With DEVICE_ATTENTION_CUDNN its absence is an error, with
+ * DEVICE_ATTENTION_AUTO `refused` tells of it. attention_close() frees in every case. */
 int attention_open(struct attention *attention, const struct attention_setup *setup,
                    struct error *error);
 

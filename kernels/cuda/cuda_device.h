@@ -29,13 +29,6 @@
 #include "kernels/cuda/tickets.h"
 #include "kernels/device.h"
 
-/* What the options say beyond struct device_config. */
-struct cuda_choices {
-  enum attention_choice attention;
-  bool tune;             /* time GEMM proposals */
-  const char *directory; /* of libraries, or NULL */
-};
-
 /* Buffers on the GPU; 0 where a configuration has none. */
 struct cuda_buffers {
   driver_pointer embedding, head; /* (V, d) bf16; the same where tied */
@@ -63,7 +56,6 @@ struct cuda_small {
 struct cuda {
   struct device device; /* first: what the pipeline sees */
   struct device_config config;
-  struct cuda_choices choices;
   struct gpu gpu;
   struct nvml nvml; /* optional */
   struct launcher launcher;

@@ -13,24 +13,6 @@
 
 /* ---- what was asked for ---- */
 
-static int read_choices(struct cuda_choices *choices, struct error *error) {
-  const char *attention = getenv("REFILL_CUDA_ATTENTION");
-  const char *tune = getenv("REFILL_CUDA_GEMM_TUNE");
-  *choices = (struct cuda_choices){
-      .attention = ATTENTION_AUTO,
-      .tune = !tune || strcmp(tune, "off") != 0,
-      .directory = getenv("REFILL_CUDA_LIBDIR"),
-  };
-  if (!attention || strcmp(attention, "auto") == 0) return 0;
-  if (strcmp(attention, "cudnn") == 0)
-    choices->attention = ATTENTION_CUDNN;
-  else if (strcmp(attention, "builtin") == 0)
-    choices->attention = ATTENTION_BUILTIN;
-  else
-    return error_set(error, -EINVAL, "attention %s: auto, cudnn or builtin is expected", attention);
-  return 0;
-}
-
 static int check_config(const struct device_config *config, struct error *error) {
   const char *problem = shape_problem(&config->shape);
   if (problem) return error_set(error, -EINVAL, "model %s: %s", config->shape.name, problem);
@@ -70,11 +52,11 @@ static int open_libraries(struct cuda *cuda, struct error *error) {
       .gpu = &cuda->gpu,
       .launcher = &cuda->launcher,
       .shape = &cuda->config.shape,
-      .choice = cuda->choices.attention,
-      .directory = cuda->choices.directory,
+      .choice = cuda->config.attention,
+      .directory = cuda->config.library_directory,
   };
   int failed = launcher_open(&cuda->launcher, &cuda->gpu, error);
-  if (!failed) failed = gemm_open(&cuda->gemm, &cuda->gpu, cuda->choices.directory, error);
+  if (!failed) failed = gemm_open(&cuda->gemm, &cuda->gpu, cuda->config.library_directory, error);
   if (!failed) failed = attention_open(&cuda->attention, &attention, error);
   return failed;
 }
@@ -83,7 +65,7 @@ static int set_up_libraries(struct cuda *cuda, struct error *error) {
   const struct gemm_setup gemm = {
       .shape = &cuda->config.shape,
       .fp8 = cuda->config.element == ELEMENT_FP8_E4M3,
-      .tune = cuda->choices.tune,
+      .tune = !cuda->config.gemm_untimed,
       .stream = cuda->compute,
       .workspace = cuda->buffers.gemm_workspace,
       .scales = cuda->buffers.scales,
@@ -139,8 +121,7 @@ static void describe(struct cuda *cuda) {
 }
 
 static int set_up(struct cuda *cuda, struct error *error) {
-  int failed = read_choices(&cuda->choices, error);
-  if (!failed) failed = check_config(&cuda->config, error);
+  int failed = check_config(&cuda->config, error);
   if (!failed) failed = gpu_open(&cuda->gpu, cuda->config.argument, NULL, error);
   if (!failed) (void)nvml_open(&cuda->nvml, cuda->gpu.pci_bus_id, NULL);
   if (!failed) failed = open_streams(cuda, error);
@@ -196,6 +177,7 @@ static int cuda_open(struct device **device, const struct device_config *config,
   }
   cuda->config.argument = NULL; /* the caller's, like the placement: used above only */
   cuda->config.placement = NULL;
+  cuda->config.library_directory = NULL;
   *device = &cuda->device;
   return 0;
 }

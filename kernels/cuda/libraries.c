@@ -72,6 +72,7 @@ int library_open(struct library *library, const char *file, const char *director
                  struct error *error) {
   *library = (struct library){0};
   if (directory && *directory) {
+    (void)dlerror(); /* of an earlier library */
     if (try_pattern(library, directory, file) == 0) return 0;
     const char *reason = dlerror();
     return error_set(error, -ENOTSUP, "no usable %s in %s (%s)", file, directory,

@@ -160,6 +160,9 @@ int device_playback_open_within(struct device **device, const struct device_conf
 
 static int playback_open(struct device **device, const struct device_config *config,
                          struct error *error) {
+  *device = NULL;
+  int failed = device_check_choices(config, "playback", error);
+  if (failed) return failed;
   return device_playback_open_within(device, config, memory_available_bytes(), error);
 }
 

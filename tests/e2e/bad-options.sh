@@ -44,6 +44,7 @@ bad_values() {
   LIST) printf '%s\n' -1 x , 1,,2 99999999999999999999 ;;
   SIZE) printf '%s\n' 0 -1 x 4097 1MB/s 99999TiB ;;
   TIME) printf '%s\n' -1s x 30 2MiB 99999999h ;;
+  KERNEL) printf '%s\n' x CUDNN flash ;;
   TYPE) printf '%s\n' x BF16 float ;;
   'on|off') printf '%s\n' x ON 1 ;;
   'NAME[:ARG]') printf '%s\n' x playback playback: auto:1 cpu: ;;
@@ -58,7 +59,7 @@ bad_values() {
   NAME=RANGE) printf '%s\n' x x=1..2 batch=1 batch=8..1 batch=1..8:1 batch=1..8: nvme-bw=1..56 ;;
   SECTIONS) printf '%s\n' x cost, ,cost ;;
   RULE) printf '%s\n' x slower slower: slower:x :5 slower:5, ;;
-  FILE) ;; # any text is a path: only a missing one is refused here
+  FILE | DIR) ;; # any text is a path: only a missing one is refused here
   *) fail "bad-options.sh knows no bad value for the argument $1" ;;
   esac
 }
