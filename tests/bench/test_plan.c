@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/plan/from.h"
 #include "bench/plan/outputs.h"
 #include "bench/plan/vary.h"
+#include "bench_test.h"
 
 #define VECTORS "tests/model/vectors.json"
 
@@ -207,6 +209,18 @@ Test(plan, names_are_unique_and_defaults_accepted) {
   }
   for (int i = 0; i < PLAN_SECTIONS; i++)
     cr_assert(plan_output_key((enum plan_section)i, 0), "%s", plan_section_name(i));
+}
+
+Test(plan, every_answer_is_documented) {
+  char *text = read_text("results", "README.md");
+  cr_assert(text, "results/README.md: run from the root of the repository");
+  const struct plan_output *output;
+  for (int i = 0; (output = plan_output_at(i)); i++) {
+    char name[80];
+    snprintf(name, sizeof name, "`%s`", output->name);
+    cr_assert(strstr(text, name), "results/README.md does not document %s", name);
+  }
+  free(text);
 }
 
 /* True where the input at `value` gives another answer than `before`. */

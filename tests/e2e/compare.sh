@@ -18,9 +18,11 @@ run slow 2GB/s
 expect 0 "$refill" compare "$work/fast.json" "$work/slow.json" -o "$work/compare.json" \
   --csv "$work/compare.csv" --jsonl "$work/compare.jsonl"
 grep -q 'slower' "$work/out" || fail "half the bandwidth is not called slower"
-json "$work/compare.json" 'any(x["field"] == "first_token_s" and x["verdict"] == "slower" and 0.7 < x["change"] < 1.3 for x in r["rows"])'
+json "$work/compare.json" 'any(x["field"] == "first_token_s" and x["verdict"] == "slower"
+  and 0.7 < x["change"] < 1.3 for x in r["rows"])'
 json "$work/compare.json" 'any(d["field"] == "config.engine" for d in r["differences"])'
-json "$work/compare.json" 'not any(x["verdict"] == "slower" and "recompute" in x["key"] and abs(x["change"]) > 0.2 for x in r["rows"])'
+json "$work/compare.json" 'not any(x["verdict"] == "slower" and "recompute" in x["key"]
+  and abs(x["change"]) > 0.2 for x in r["rows"])'
 [ "$(head -c 11 "$work/compare.csv")" = array_name, ] || fail "CSV: $(head -1 "$work/compare.csv")"
 
 expect 1 "$refill" compare "$work/fast.json" "$work/slow.json" --fail-if slower:5%
@@ -34,12 +36,12 @@ expect 2 "$refill" compare "$work/fast.json" "$work/slow.json" --fail-if nonsens
 says nonsense
 
 # What cannot be compared, by name.
-expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 4 --tokens 2048 --alpha 0.9 \
-  --engine null:read=4GB/s,write=20GB/s --repeat 5 -o "$work/layers.json"
+expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 4 --tokens 2048 \
+  --alpha 0.9 --engine null:read=4GB/s,write=20GB/s --repeat 5 -o "$work/layers.json"
 expect 2 "$refill" compare "$work/fast.json" "$work/layers.json"
 says 'rig.layers_run'
-expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 8 --tokens 1024 --alpha 0.9 \
-  --engine null:read=4GB/s,write=20GB/s --repeat 5 -o "$work/tokens.json"
+expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 8 --tokens 1024 \
+  --alpha 0.9 --engine null:read=4GB/s,write=20GB/s --repeat 5 -o "$work/tokens.json"
 expect 2 "$refill" compare "$work/fast.json" "$work/tokens.json"
 says n_tokens
 expect 0 "$refill" plan -o "$work/plan.json"

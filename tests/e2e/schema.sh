@@ -6,7 +6,7 @@
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 python3 -c 'import jsonschema' 2>/dev/null || {
-  echo "SKIPPED: no Python module jsonschema here: scripts/setup.sh test installs python3-jsonschema"
+  echo "SKIPPED: no Python module jsonschema: scripts/setup.sh test installs python3-jsonschema"
   exit 77
 }
 data=$work/data
@@ -15,13 +15,15 @@ small=(--model mha-125m --layers 2 --tokens 273 --page-tokens 16)
 
 expect 0 "$refill" sweep --device cpu "${small[@]}" --target "$data" --repeat 2 --alpha 0.3,0.9 \
   --policy serial,overlap -o "$work/sweep.json" --jsonl "$work/sweep.jsonl"
-expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 4 --tokens 1024,2048 --alpha 0.9 \
-  --engine null:read=4GB/s,write=4GB/s --repeat 4 -o "$work/played.json" --jsonl "$work/played.jsonl"
-expect 0 "$refill" sweep --device cpu "${small[@]}" --engine null --store off --policy recompute --repeat 1 \
-  -o "$work/recompute.json"
-expect 0 "$refill" calibrate --device cpu "${small[@]}" --target "$data" --queue-depth 4 --repeat 2 \
-  -o "$work/calibrate.json" --jsonl "$work/calibrate.jsonl"
-expect 0 "$refill" calibrate --device cpu "${small[@]}" --engine null --repeat 1 -o "$work/no-drive.json"
+expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 4 --tokens 1024,2048 \
+  --alpha 0.9 --engine null:read=4GB/s,write=4GB/s --repeat 4 -o "$work/played.json" \
+  --jsonl "$work/played.jsonl"
+expect 0 "$refill" sweep --device cpu "${small[@]}" --engine null --store off \
+  --policy recompute --repeat 1 -o "$work/recompute.json"
+expect 0 "$refill" calibrate --device cpu "${small[@]}" --target "$data" --queue-depth 4 \
+  --repeat 2 -o "$work/calibrate.json" --jsonl "$work/calibrate.jsonl"
+expect 0 "$refill" calibrate --device cpu "${small[@]}" --engine null --repeat 1 \
+  -o "$work/no-drive.json"
 expect 0 "$refill" verify --device cpu "${small[@]}" --target "$data" -o "$work/verify.json" \
   --jsonl "$work/verify.jsonl"
 expect 0 "$refill" doctor --target "$data" -o "$work/doctor.json"
@@ -117,7 +119,8 @@ for lines in "$work"/*.jsonl; do
   python3 - "$lines" <<'PY' || fail "$(basename "$lines") is not what jsonl promises"
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
-common = ["schema", "command", "started", "refill", "device", "model", "layers_run", "target", "row"]
+common = ["schema", "command", "started", "refill", "device", "model", "layers_run", "target",
+          "row"]
 sys.exit(not lines or any(list(line)[:9] != common for line in lines))
 PY
 done
