@@ -74,15 +74,19 @@ static void check_all(int head_dim, const struct lengths *lengths, size_t n, con
 }
 
 Test(attention, head_dim_64) {
-  static const struct lengths lengths[] = {{1, 1, 2, 1},    {1, 65, 2, 2},  {63, 63, 2, 1},
-                                           {64, 64, 1, 1},  {65, 65, 1, 1}, {17, 150, 2, 1},
-                                           {70, 129, 2, 2}, {3, 200, 8, 1}};
+  enum { Q = ATTENTION_QUERIES, K = ATTENTION_KEYS(64) };
+  static const struct lengths lengths[] = {
+      {1, 1, 2, 1},           {1, K + 1, 2, 2},        {K - 1, K - 1, 2, 1}, {K, K, 1, 1},
+      {17, 2 * K + 22, 2, 1}, {3, 3 * K + 8, 8, 1},    {Q - 1, Q - 1, 1, 1}, {Q, Q, 1, 1},
+      {Q + 1, Q + 1, 1, 1},   {Q / 2 + 6, Q + 1, 2, 2}};
   check_all(64, lengths, sizeof lengths / sizeof *lengths, "compute_90a");
 }
 
 Test(attention, head_dim_128) {
+  enum { Q = ATTENTION_QUERIES, K = ATTENTION_KEYS(128) };
   static const struct lengths lengths[] = {
-      {1, 1, 1, 1}, {1, 64, 2, 1}, {64, 65, 1, 1}, {65, 130, 2, 1}, {2, 67, 64, 8}};
+      {1, 1, 1, 1},         {1, 2 * K, 2, 1}, {2, 2 * K + 3, 64, 8},   {K - 1, K - 1, 1, 1},
+      {K + 1, K + 1, 1, 1}, {Q, Q + 1, 1, 1}, {Q + 1, Q + K + 1, 1, 1}};
   check_all(128, lengths, sizeof lengths / sizeof *lengths, "compute_90a");
 }
 
