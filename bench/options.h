@@ -68,6 +68,19 @@ struct options {
   double io_timeout_s;               /* --io-timeout */
   const char *bind;                  /* --bind auto|none|NODE */
 
+  /* the storage lab */
+  struct options_counts page_bytes; /* --page-size LIST; n 0: by --page-tokens */
+  uint32_t rw, layouts, sync_at;    /* --rw, --layout, --sync-at: bits of enum lab_rw, ... */
+  uint32_t write_to;                /* --write-to: bit 0 reused, bit 1 fresh */
+  bool preallocate;                 /* --preallocate on|off */
+  uint64_t working_set_bytes;       /* --working-set */
+  const char *compute;              /* --compute FILE|playback:PROFILE */
+  int64_t streams;                  /* --streams; 0: one, without an end of its own */
+  const char *stream_order;         /* --stream-order fair|first-come */
+  struct options_texts destroy;     /* --destroy-data-on DEVICE, repeats */
+  bool check_with_fio;              /* --check-with-fio */
+  bool fio_commands;                /* --fio-commands */
+
   /* how to measure */
   struct options_reals alpha; /* --alpha LIST; n 0: chosen around alpha* */
   bool policies[3];           /* --policy LIST, indexed by enum policy */

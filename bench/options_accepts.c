@@ -51,8 +51,11 @@ static void range(const struct options_entry *entry, bool list, char *text, size
   char low[UNITS_TEXT_BYTES], high[UNITS_TEXT_BYTES], step[UNITS_TEXT_BYTES];
   switch (entry->kind) {
   case OPTIONS_BYTES:
-    snprintf(text, n, "a size from %s to %s", typed_bytes(low, entry->min),
-             typed_bytes(high, entry->max));
+  case OPTIONS_BYTES_LIST:
+    snprintf(text, n,
+             entry->kind == OPTIONS_BYTES ? "a size from %s to %s"
+                                          : "sizes from %s to %s, separated by commas",
+             typed_bytes(low, entry->min), typed_bytes(high, entry->max));
     if (!entry->multiple) break;
     n -= strlen(text);
     snprintf(text + strlen(text), n, ", a multiple of %s",
@@ -99,6 +102,7 @@ static void names(const struct options_entry *entry, char *text, size_t n) {
   case OPTIONS_RULES:
     options_accepts_plan(entry->kind, text, n);
     break;
+  case OPTIONS_CHOICES:
   case OPTIONS_POLICIES:
     snprintf(text, n, "%s, separated by commas", joined(list, sizeof list, entry->accepted));
     break;
@@ -116,12 +120,14 @@ char *options_accepts(const struct options_entry *entry, int command,
   case OPTIONS_REAL_LIST:
   case OPTIONS_REAL:
   case OPTIONS_BYTES:
+  case OPTIONS_BYTES_LIST:
   case OPTIONS_RATE:
   case OPTIONS_SECONDS:
   case OPTIONS_SEED:
     range(entry, listed(entry, command), text, n);
     break;
   case OPTIONS_FILE:
+  case OPTIONS_PATHS:
     snprintf(text, n, "the path of a file");
     break;
   case OPTIONS_TARGETS:

@@ -31,6 +31,15 @@ static int check_amounts(const struct options *options, struct error *error) {
   return 0;
 }
 
+/* What only the storage lab takes several of. */
+static int check_lists(const struct options *options, struct error *error) {
+  char item[128];
+  if (strcmp(options->command, "storage") == 0 || !options->engine) return 0;
+  if (!options_engine_item(options->engine, 1, item, sizeof item)) return 0;
+  return error_set(error, -EINVAL, "--engine %s: more than one; accepted: one (a list in storage)",
+                   options->engine);
+}
+
 static int check_meaning(const struct options *options, struct error *error) {
   if (options->alpha.n > 0 && !reloads(options))
     return error_set(error, -EINVAL,
@@ -69,6 +78,7 @@ static int check_outputs(const struct options *options, struct error *error) {
 
 int options_check(const struct options *options, struct error *error) {
   int code = check_amounts(options, error);
+  if (code == 0) code = check_lists(options, error);
   if (code == 0) code = check_meaning(options, error);
   if (code == 0) code = check_outputs(options, error);
   return code;

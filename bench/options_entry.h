@@ -13,6 +13,7 @@
 #define P (1U << OPTIONS_PLAN)
 #define X (1U << OPTIONS_COMPARE)
 #define R (1U << OPTIONS_REPORT)
+#define L (1U << OPTIONS_STORAGE_LAB)
 
 /* Kind, group and commands of an entry; default and accepted range. */
 #define IS(kind_, group_, commands_)                                                               \

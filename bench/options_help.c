@@ -44,6 +44,7 @@ static bool worth_telling(const struct options_entry *entry) {
   case OPTIONS_FLAG:
   case OPTIONS_SWITCH:
   case OPTIONS_FILE:
+  case OPTIONS_PATHS:
   case OPTIONS_TARGETS:
     return false;
   default:

@@ -43,6 +43,14 @@ static json_t *targets_to_json(const struct options *options) {
   return array;
 }
 
+static json_t *choices_to_json(const struct options_entry *entry, uint32_t choices) {
+  json_t *array = json_array();
+  for (int i = 0; entry->accepted[i]; i++) {
+    if (choices & (1U << i)) json_array_append_new(array, json_string(entry->accepted[i]));
+  }
+  return array;
+}
+
 static json_t *policies_to_json(const struct options_entry *entry, const bool policies[3]) {
   json_t *array = json_array();
   for (int i = 0; entry->accepted[i]; i++) {
@@ -64,6 +72,7 @@ static json_t *value_to_json(const struct options_entry *entry, const struct opt
   case OPTIONS_RATE:
     return json_real(*(const double *)field);
   case OPTIONS_COUNT_LIST:
+  case OPTIONS_BYTES_LIST:
     return counts_to_json(field);
   case OPTIONS_REAL_LIST:
     return reals_to_json(field);
@@ -71,7 +80,10 @@ static json_t *value_to_json(const struct options_entry *entry, const struct opt
     return targets_to_json(options);
   case OPTIONS_SETTINGS:
   case OPTIONS_RANGES:
+  case OPTIONS_PATHS:
     return texts_to_json(field);
+  case OPTIONS_CHOICES:
+    return choices_to_json(entry, *(const uint32_t *)field);
   case OPTIONS_POLICIES:
     return policies_to_json(entry, field);
   case OPTIONS_FLAG:

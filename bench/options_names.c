@@ -21,6 +21,7 @@ static const struct {
     {"playback", ":PROFILE", true},
     {"cuda", "[:N]", false},
     {"null", "[:read=RATE,write=RATE]", false},
+    {"uring", "[:nofixed,sqpoll,iopoll,buffered]", false},
 };
 
 enum { N_ARGUMENTS = sizeof arguments / sizeof arguments[0] };
@@ -88,12 +89,44 @@ static const char *problem_of_null(const char *value) {
   return NULL;
 }
 
-const char *options_problem_engine(const char *value) {
+/* True where an engine's name begins at `text` and ends there as names do. */
+static bool names_engine(const char *text) {
+  char name[64];
+  size_t length = strcspn(text, ":,");
+  if (length >= sizeof name) return false;
+  memcpy(name, text, length);
+  name[length] = '\0';
+  return io_engine_find(name) != NULL;
+}
+
+bool options_engine_item(const char *list, int i, char *item, size_t item_bytes) {
+  for (const char *at = list; *at; i--) {
+    const char *end = at;
+    do {
+      end += strcspn(end, ",");
+    } while (*end && !names_engine(end + 1) && *++end);
+    if (i == 0) return snprintf(item, item_bytes, "%.*s", (int)(end - at), at) < (int)item_bytes;
+    at = *end ? end + 1 : end;
+  }
+  return false;
+}
+
+static const char *problem_of_engine(const char *value) {
   char name[64];
   const char *problem = split(value, name, sizeof name);
   if (!io_engine_find(name)) return "no such engine";
   if (problem) return problem;
   return strcmp(name, "null") == 0 ? problem_of_null(value) : NULL;
+}
+
+const char *options_problem_engine(const char *value) {
+  char item[128];
+  const char *problem = "no such engine";
+  for (int i = 0; options_engine_item(value, i, item, sizeof item); i++) {
+    problem = problem_of_engine(item);
+    if (problem) break;
+  }
+  return problem;
 }
 
 /* A word without a dot or a slash can only be a preset, so that a typing error is not looked for

@@ -165,6 +165,40 @@ static const char *scan_counts(const struct options_entry *entry, const char *te
   return NULL;
 }
 
+static const char *scan_sizes(const struct options_entry *entry, const char *text,
+                              struct options_counts *list) {
+  *list = (struct options_counts){0};
+  for (const char *at = text; at;) {
+    char item[ITEM_BYTES];
+    uint64_t bytes = 0;
+    if (list->n == OPTIONS_LIST_MAX) return "more than 32 values";
+    const char *problem = next_item(&at, item);
+    if (!problem) problem = scan_bytes(entry, item, &bytes);
+    if (!problem && bytes == 0) problem = "too small";
+    if (problem) return problem;
+    for (int i = 0; i < list->n; i++) {
+      if (list->values[i] == (int64_t)bytes) return "a value twice";
+    }
+    list->values[list->n++] = (int64_t)bytes;
+  }
+  return NULL;
+}
+
+static const char *scan_choices(const struct options_entry *entry, const char *text,
+                                uint32_t *choices) {
+  *choices = 0;
+  for (const char *at = text; at;) {
+    char item[ITEM_BYTES];
+    const char *problem = next_item(&at, item);
+    if (problem) return problem;
+    int choice = index_of(entry->accepted, item);
+    if (choice < 0) return "unknown";
+    if (*choices & (1U << choice)) return "a value twice";
+    *choices |= 1U << choice;
+  }
+  return NULL;
+}
+
 static const char *scan_reals(const struct options_entry *entry, const char *text,
                               struct options_reals *list) {
   *list = (struct options_reals){0};
@@ -244,7 +278,8 @@ static const char *scan_text(const struct options_entry *entry, const char *text
 static const char *scan_texts(const struct options_entry *entry, const char *text,
                               struct options_texts *list) {
   if (list->n == OPTIONS_LIST_MAX) return "more than 32 of them";
-  const char *problem = options_problem_plan(entry->kind, text);
+  const char *problem = NULL; /* any text is a path */
+  if (entry->kind != OPTIONS_PATHS) problem = options_problem_plan(entry->kind, text);
   if (!problem) list->values[list->n++] = text;
   return problem;
 }
@@ -266,12 +301,17 @@ static const char *scan(const struct options_entry *entry, int command, const ch
     return scan_counts(entry, value, single, field);
   case OPTIONS_REAL_LIST:
     return scan_reals(entry, value, field);
+  case OPTIONS_BYTES_LIST:
+    return scan_sizes(entry, value, field);
+  case OPTIONS_CHOICES:
+    return scan_choices(entry, value, field);
   case OPTIONS_REAL:
     return scan_number(entry, value, field);
   case OPTIONS_RATE:
     return scan_rate(entry, value, field);
   case OPTIONS_SETTINGS:
   case OPTIONS_RANGES:
+  case OPTIONS_PATHS:
     return scan_texts(entry, value, field);
   case OPTIONS_BYTES:
     return scan_bytes(entry, value, field);

@@ -16,7 +16,7 @@
 static const char *const command_names[OPTIONS_COMMANDS + 1] = {
     [OPTIONS_DOCTOR] = "doctor", [OPTIONS_CALIBRATE] = "calibrate", [OPTIONS_SWEEP] = "sweep",
     [OPTIONS_VERIFY] = "verify", [OPTIONS_PLAN] = "plan",           [OPTIONS_COMPARE] = "compare",
-    [OPTIONS_REPORT] = "report",
+    [OPTIONS_REPORT] = "report", [OPTIONS_STORAGE_LAB] = "storage",
 };
 
 static const char *const elements[] = {"bf16", "fp8", NULL};
@@ -42,21 +42,22 @@ static const struct options_entry entries[] = {
      .initial = "auto",
      .help = "what computes; auto is cpu where the box has no NVIDIA device"},
     {.name = "model",
-     IS(MODEL, WHAT, C | S | V | P),
+     IS(MODEL, WHAT, C | S | V | P | L),
      FIELD(model),
      .argument = "NAME|FILE",
      .zero = "mha-125m on cpu, the profile's own on playback, none in plan",
      .help = "shape of the model"},
     {.name = "layers",
-     IS(COUNT, WHAT, C | S | V),
+     IS(COUNT, WHAT, C | S | V | L),
      FIELD(layers),
      .argument = "COUNT",
      RANGE("0", 0, 4096),
      .zero = "all of the model's",
      .help = "run only the first COUNT layers"},
     {.name = "tokens",
-     IS(COUNT_LIST, WHAT, C | S | V),
+     IS(COUNT_LIST, WHAT, C | S | V | L),
      FIELD(tokens),
+     .single = L,
      .argument = "LIST",
      RANGE("4096", 1, 16777216),
      .help = "prompt lengths N, in tokens"},
@@ -68,7 +69,7 @@ static const struct options_entry entries[] = {
      .accepted = elements,
      .help = "element of weights and activations"},
     {.name = "kv-dtype",
-     IS(CHOICE, WHAT, C | S | V | P),
+     IS(CHOICE, WHAT, C | S | V | P | L),
      FIELD(kv_dtype),
      .argument = "TYPE",
      .initial = "bf16",
@@ -108,7 +109,7 @@ static const struct options_entry entries[] = {
      .zero = "where they usually are",
      .help = "directory of cuBLASLt and cuDNN, and no other"},
     {.name = "seed",
-     IS(SEED, WHAT, C | S | V),
+     IS(SEED, WHAT, C | S | V | L),
      FIELD(seed),
      .argument = "COUNT",
      RANGE("1", 0, 9007199254740991.0), /* 2^53 - 1: survives JSON readers that know only doubles */
@@ -116,25 +117,25 @@ static const struct options_entry entries[] = {
 
     /* storage */
     {.name = "target",
-     IS(TARGETS, STORAGE, D | C | S | V),
+     IS(TARGETS, STORAGE, D | C | S | V | L),
      FIELD(targets),
      .argument = "DIR[,DIR...]",
      .help = "directory for KV files; a list is a stripe set; repeats"},
     {.name = "engine",
-     IS(ENGINE, STORAGE, C | S | V),
+     IS(ENGINE, STORAGE, C | S | V | L),
      FIELD(engine),
      .argument = "NAME[:OPT]",
      .initial = "uring",
      .help = "what moves bytes; null:read=2GB/s,write=1GB/s acts as a steady drive"},
     {.name = "page-tokens",
-     IS(COUNT_LIST, STORAGE, C | S | V),
+     IS(COUNT_LIST, STORAGE, C | S | V | L),
      FIELD(page_tokens),
      .single = S | V,
      .argument = "COUNT",
      RANGE("64", 1, 65536),
      .help = "tokens of one KV page"},
     {.name = "queue-depth",
-     IS(COUNT_LIST, STORAGE, C | S | V),
+     IS(COUNT_LIST, STORAGE, C | S | V | L),
      FIELD(queue_depth),
      .single = S | V,
      .argument = "COUNT",
@@ -172,13 +173,13 @@ static const struct options_entry entries[] = {
      .initial = "off",
      .help = "count a write as done only when synced to the drive"},
     {.name = "io-timeout",
-     IS(SECONDS, STORAGE, C | S | V),
+     IS(SECONDS, STORAGE, C | S | V | L),
      FIELD(io_timeout_s),
      .argument = "TIME",
      RANGE("30s", 0.01, 3600),
      .help = "fail when no request completes for so long"},
     {.name = "bind",
-     IS(BIND, STORAGE, C | S | V),
+     IS(BIND, STORAGE, C | S | V | L),
      FIELD(bind),
      .argument = "WHERE",
      RANGE("auto", 0, 1023),
@@ -186,7 +187,7 @@ static const struct options_entry entries[] = {
 
     /* how to measure */
     {.name = "alpha",
-     IS(REAL_LIST, MEASURE, S | V | P),
+     IS(REAL_LIST, MEASURE, S | V | P | L),
      FIELD(alpha),
      .argument = "LIST",
      RANGE(NULL, 0, 1),
@@ -200,21 +201,21 @@ static const struct options_entry entries[] = {
      .accepted = policies,
      .help = "how to fill the KV cache"},
     {.name = "repeat",
-     IS(COUNT, MEASURE, C | S),
+     IS(COUNT, MEASURE, C | S | L),
      FIELD(repeat),
      .argument = "COUNT",
      RANGE("0", 0, 1024),
      .zero = "until intervals are narrow, the cap or the budget",
      .help = "times that each point is measured"},
     {.name = "time",
-     IS(SECONDS, MEASURE, C),
+     IS(SECONDS, MEASURE, C | L),
      FIELD(time_s),
      .argument = "TIME",
      RANGE("0s", 0, 3600),
      .zero = "chosen by size",
      .help = "time that one storage point takes at least"},
     {.name = "budget",
-     IS(SECONDS, MEASURE, C | S),
+     IS(SECONDS, MEASURE, C | S | L),
      FIELD(budget_s),
      .argument = "TIME",
      RANGE("0s", 0, 7 * DAY_S),
@@ -228,17 +229,17 @@ static const struct options_entry entries[] = {
     /* what to leave */
     {.name = "out",
      .letter = 'o',
-     IS(FILE, LEAVE, D | C | S | V | P | X | R),
+     IS(FILE, LEAVE, D | C | S | V | P | X | R | L),
      FIELD_UNLISTED(output),
      .argument = "FILE",
      .help = "write the result as JSON; report: the page, report.html if not given"},
     {.name = "csv",
-     IS(FILE, LEAVE, C | S | P | X),
+     IS(FILE, LEAVE, C | S | P | X | L),
      FIELD_UNLISTED(csv),
      .argument = "FILE",
      .help = "write the table as CSV, in base units"},
     {.name = "jsonl",
-     IS(FILE, LEAVE, C | S | V | P | X),
+     IS(FILE, LEAVE, C | S | V | P | X | L),
      FIELD_UNLISTED(jsonl),
      .argument = "FILE",
      .help = "write one line of JSON for each row of the result"},
@@ -253,12 +254,12 @@ static const struct options_entry entries[] = {
      .argument = "FILE",
      .help = "write what was measured as a profile for --device playback:FILE"},
     {.name = "json",
-     IS(FLAG, LEAVE, D | C | S | V | P | X),
+     IS(FLAG, LEAVE, D | C | S | V | P | X | L),
      FIELD_UNLISTED(json),
      .help = "print the result as JSON instead of the table"},
     {.name = "help",
      .letter = 'h',
-     IS(FLAG, LEAVE, D | C | S | V | P | X | R),
+     IS(FLAG, LEAVE, D | C | S | V | P | X | R | L),
      FIELD_UNLISTED(help),
      .help = "print this and exit"},
 };
@@ -267,22 +268,23 @@ enum { N_ENTRIES = sizeof entries / sizeof entries[0] };
 
 const struct options_entry *options_entry_at(int index) {
   assert(index >= 0);
+  assert(N_ENTRIES + options_plan_count + options_storage_count <= OPTIONS_ENTRIES_MAX);
   if (index < N_ENTRIES) return &entries[index];
   index -= N_ENTRIES;
-  assert(N_ENTRIES + options_plan_count <= OPTIONS_ENTRIES_MAX);
-  return index < options_plan_count ? &options_plan_entries[index] : NULL;
+  if (index < options_plan_count) return &options_plan_entries[index];
+  index -= options_plan_count;
+  return index < options_storage_count ? &options_storage_entries[index] : NULL;
 }
 
 int options_entry_index(const struct options_entry *entry) {
-  for (int i = 0; i < N_ENTRIES; i++) {
-    if (entry == &entries[i]) return i;
-  }
-  return N_ENTRIES + (int)(entry - options_plan_entries);
+  int index = 0;
+  while (options_entry_at(index) != entry) index++;
+  return index;
 }
 
 bool options_repeats(const struct options_entry *entry) {
   return entry->kind == OPTIONS_TARGETS || entry->kind == OPTIONS_SETTINGS ||
-         entry->kind == OPTIONS_RANGES;
+         entry->kind == OPTIONS_RANGES || entry->kind == OPTIONS_PATHS;
 }
 
 const struct options_operands *options_operands(int command) {

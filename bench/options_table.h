@@ -20,6 +20,7 @@ enum options_command {
   OPTIONS_PLAN,
   OPTIONS_COMPARE,
   OPTIONS_REPORT,
+  OPTIONS_STORAGE_LAB,
   OPTIONS_COMMANDS /* how many */
 };
 
@@ -27,6 +28,7 @@ enum options_command {
 enum options_kind {
   OPTIONS_COUNT,      /* int64_t */
   OPTIONS_COUNT_LIST, /* struct options_counts */
+  OPTIONS_BYTES_LIST, /* struct options_counts */
   OPTIONS_REAL_LIST,  /* struct options_reals */
   OPTIONS_REAL,       /* double */
   OPTIONS_BYTES,      /* uint64_t */
@@ -34,10 +36,12 @@ enum options_kind {
   OPTIONS_SECONDS,    /* double */
   OPTIONS_SEED,       /* uint64_t */
   OPTIONS_CHOICE,     /* const char *, one of `accepted` */
+  OPTIONS_CHOICES,    /* uint32_t, bit i: accepted[i] is in the list */
   OPTIONS_FILE,       /* const char *, a path */
+  OPTIONS_PATHS,      /* struct options_texts; repeats */
   OPTIONS_DEVICE,     /* const char *, NAME[:ARGUMENT] of kernels/device.h, or "auto" */
   OPTIONS_MODEL,      /* const char *, a preset of model/shape.h or a path */
-  OPTIONS_ENGINE,     /* const char *, NAME[:OPTIONS] of io/engine.h */
+  OPTIONS_ENGINE,     /* const char *, NAME[:OPTIONS] of io/engine.h; a list in storage */
   OPTIONS_BIND,       /* const char *, "auto", "none" or a node's number */
   OPTIONS_TARGETS,    /* const char *[], n_targets; repeats */
   OPTIONS_POLICIES,   /* bool[3], a list of names */
@@ -78,6 +82,10 @@ int options_entry_index(const struct options_entry *entry);
 extern const struct options_entry options_plan_entries[];
 extern const int options_plan_count;
 
+/* Those of the storage lab alone (options_storage.c), which follow these. */
+extern const struct options_entry options_storage_entries[];
+extern const int options_storage_count;
+
 /* True where the option may be given several times. */
 bool options_repeats(const struct options_entry *entry);
 
@@ -102,6 +110,10 @@ int options_command_find(const char *name);
 const char *options_problem_device(const char *value);
 const char *options_problem_engine(const char *value);
 const char *options_problem_model(const char *value);
+
+/* The i-th engine of "uring,null:read=2GB/s,write=1GB/s,pread": a comma parts engines where an
+ * engine's name follows it. False past the last. */
+bool options_engine_item(const char *list, int i, char *item, size_t item_bytes);
 
 /* What there is of them, as text of at most n bytes; returns text. */
 char *options_list_devices(char *text, size_t n);

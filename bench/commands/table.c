@@ -7,13 +7,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_doctor,
-    &command_calibrate,
-    &command_sweep,
-    &command_verify,
-    &command_plan,
-    &command_compare,
-    &command_report,
+    &command_doctor,  &command_calibrate, &command_sweep,   &command_verify,
+    &command_storage, &command_plan,      &command_compare, &command_report,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };

@@ -11,6 +11,7 @@ extern const struct command command_doctor;
 extern const struct command command_calibrate;
 extern const struct command command_sweep;
 extern const struct command command_verify;
+extern const struct command command_storage;
 extern const struct command command_plan;
 extern const struct command command_compare;
 extern const struct command command_report;

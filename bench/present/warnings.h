@@ -12,15 +12,26 @@
 
 enum warning {
   /* what was measured is not what one would think */
-  WARNING_INTERRUPTED,     /* partial: Ctrl-C or SIGTERM */
-  WARNING_PLAYED_BACK,     /* the device plays a profile back */
-  WARNING_EMULATED_DRIVE,  /* the engine pretends to be a drive */
-  WARNING_LAYERS_FEWER,    /* --layers below the model's */
-  WARNING_WEIGHTS_CYCLED,  /* fewer weight sets than layers */
-  WARNING_COLD_NOT_PROVEN, /* reads may have come from a cache */
-  WARNING_DRIVE_VIRTUAL,   /* a guest's drive: caches below cannot be seen */
-  WARNING_NO_DIRECT,       /* O_DIRECT unavailable on the target */
-  WARNING_KV_NOT_RESIDENT, /* KV checked in-line, inside the timed region */
+  WARNING_INTERRUPTED,         /* partial: Ctrl-C or SIGTERM */
+  WARNING_PLAYED_BACK,         /* the device plays a profile back */
+  WARNING_EMULATED_DRIVE,      /* the engine pretends to be a drive */
+  WARNING_LAYERS_FEWER,        /* --layers below the model's */
+  WARNING_WEIGHTS_CYCLED,      /* fewer weight sets than layers */
+  WARNING_COLD_NOT_PROVEN,     /* reads may have come from a cache */
+  WARNING_DRIVE_VIRTUAL,       /* a guest's drive: caches below cannot be seen */
+  WARNING_NO_DIRECT,           /* O_DIRECT unavailable on the target */
+  WARNING_KV_NOT_RESIDENT,     /* KV checked in-line, inside the timed region */
+  WARNING_NOT_VERIFIED,        /* nothing is known of what a file or device should hold */
+  WARNING_WORKING_SET_SMALL,   /* caches of drive or controller may hold it */
+  WARNING_WORKING_SET_REDUCED, /* less than asked for, for want of space */
+  WARNING_AMPLIFIED,           /* reads move more than is needed */
+  WARNING_ROW_REFUSED,         /* an engine or target cannot do what a row asks */
+  WARNING_LINK_DEGRADED,       /* a drive's PCIe link is below its maximum */
+  WARNING_NODE_MISMATCH,       /* drive and GPU hang on different NUMA nodes */
+  WARNING_SCHEDULER,           /* an I/O scheduler stands before an NVMe drive */
+  WARNING_FAKE_DIRECT,         /* the filesystem takes O_DIRECT and buffers all the same */
+  WARNING_LOOP_CACHED,         /* a loop device over the page cache */
+  WARNING_DISCARD,             /* the mount discards freed blocks while we write */
   /* the box disturbs the measurement */
   WARNING_DEBUG_BUILD,  /* sanitizer or unoptimised build */
   WARNING_LOAD,         /* load average high at the start */

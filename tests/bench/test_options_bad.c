@@ -69,6 +69,13 @@ static void add_quantities(struct bad *bad, const struct options_entry *entry) {
     add(bad, "1MiB/s");
     if (entry->multiple) add(bad, "4097");
     break;
+  case OPTIONS_BYTES_LIST:
+    add(bad, "0");
+    add(bad, "4097");
+    add(bad, "4096,4KiB");
+    add(bad, "1MiB,");
+    add(bad, "1MB/s");
+    break;
   case OPTIONS_REAL:
     add_numbers(bad, entry, "");
     add(bad, "3MB");
@@ -91,6 +98,7 @@ static void add_quantities(struct bad *bad, const struct options_entry *entry) {
 static void add_names(struct bad *bad, const struct options_entry *entry) {
   switch (entry->kind) {
   case OPTIONS_CHOICE:
+  case OPTIONS_CHOICES:
   case OPTIONS_POLICIES:
     add(bad, "nonsense");
     add(bad, "BF16");
@@ -114,6 +122,7 @@ static void add_names(struct bad *bad, const struct options_entry *entry) {
     add(bad, "null:read=2");
     add(bad, "null:read=0GB/s");
     add(bad, "null:speed=2GB/s");
+    add(bad, "uring:");
     break;
   case OPTIONS_SETTINGS:
     add(bad, "nonsense=1");
@@ -169,6 +178,7 @@ static void add_of_kind(struct bad *bad, const struct options_entry *entry) {
     add(bad, "on");
     break;
   case OPTIONS_FILE:
+  case OPTIONS_PATHS:
     break; /* any text is a path; the empty one is added to all */
   default:
     add_quantities(bad, entry);

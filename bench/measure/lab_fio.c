@@ -1,0 +1,219 @@
+/*
+ * fio as a second opinion: the same file, request size, depth, flags and order.
+ */
+#include "bench/measure/lab_fio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OUTPUT_BYTES_MAX ((size_t)1 << 20)
+
+static void add(struct lab_fio *fio, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct lab_fio *fio, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int n = vsnprintf(fio->text + fio->used, sizeof fio->text - fio->used, format, arguments);
+  va_end(arguments);
+  if (n < 0 || fio->used + (size_t)n + 1 >= sizeof fio->text || fio->argc == FIO_ARGUMENTS_MAX) {
+    fio->overflow = true;
+    return;
+  }
+  fio->argv[fio->argc++] = fio->text + fio->used;
+  fio->used += (size_t)n + 1;
+  fio->argv[fio->argc] = NULL;
+}
+
+/* fio parts names by ':', so that one in a path has a backslash before it. */
+static void escape(const char *path, char *to, size_t to_bytes) {
+  size_t n = 0;
+  for (; *path && n + 2 < to_bytes; path++) {
+    if (*path == ':') to[n++] = '\\';
+    to[n++] = *path;
+  }
+  to[n] = '\0';
+}
+
+static void add_files(struct lab_fio *fio, const struct lab_target *target,
+                      const struct lab_row *row, bool here) {
+  char names[4096] = "";
+  for (int i = 0; i < target->n_members; i++) {
+    const struct lab_member *member = &target->members[i];
+    const struct lab_output *output = row->setting.fresh ? &member->fresh : &member->reused;
+    char path[PATH_MAX + 64], escaped[PATH_MAX + 128];
+    if (row->setting.rw == LAB_READ || member->kind == LAB_DEVICE)
+      snprintf(path, sizeof path, "%s", member->data_path);
+    else if (here)
+      snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getpid(), output->fd);
+    else
+      snprintf(path, sizeof path, "%s/fio.tmp", member->path);
+    escape(path, escaped, sizeof escaped);
+    size_t used = strlen(names);
+    int n = snprintf(names + used, sizeof names - used, "%s%s", i ? ":" : "", escaped);
+    if (n < 0 || (size_t)n >= sizeof names - used) fio->overflow = true;
+  }
+  add(fio, "--filename=%s", names);
+  if (target->n_members > 1) add(fio, "--file_service_type=roundrobin:1");
+}
+
+/* The engine and its flags; false for one that fio lacks. */
+static bool add_engine(struct lab_fio *fio, const struct lab_setting *setting) {
+  const char *engine = setting->engine;
+  if (strncmp(engine, "uring", 5) == 0) {
+    add(fio, "--ioengine=io_uring");
+    add(fio, "--iodepth=%d", setting->queue_depth);
+    if (!strstr(engine, "nofixed")) {
+      add(fio, "--registerfiles=1");
+      if (!strstr(engine, "buffered")) add(fio, "--fixedbufs=1");
+    }
+    if (strstr(engine, "sqpoll")) add(fio, "--sqthread_poll=1");
+    if (strstr(engine, "iopoll")) add(fio, "--hipri=1");
+  } else if (strcmp(engine, "pread") == 0) {
+    add(fio, "--ioengine=psync");
+    add(fio, "--thread");
+    add(fio, "--numjobs=%d", setting->queue_depth < 64 ? setting->queue_depth : 64);
+  } else if (strncmp(engine, "mmap", 4) == 0) {
+    add(fio, "--ioengine=mmap");
+  } else {
+    return false;
+  }
+  bool cached = strncmp(engine, "mmap", 4) == 0 || strstr(engine, "buffered") != NULL;
+  add(fio, "--direct=%d", cached ? 0 : 1);
+  return true;
+}
+
+static void add_writes(struct lab_fio *fio, const struct lab_setting *setting) {
+  add(fio, "--rw=write");
+  add(fio, "--overwrite=%d", setting->fresh ? 0 : 1);
+  add(fio, "--fallocate=%s", setting->preallocate ? "native" : "none");
+  if (setting->sync == LAB_SYNC_END) add(fio, "--end_fsync=1");
+  if (setting->sync == LAB_SYNC_LAYER)
+    add(fio, "--fdatasync=%lld", (long long)setting->pages_per_layer);
+}
+
+bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
+                     const struct lab_row *row, double time_s, bool here) {
+  const struct lab_setting *setting = &row->setting;
+  memset(fio, 0, sizeof *fio);
+  if (setting->rw == LAB_MIXED) return false;
+  const struct lab_member *first = &target->members[0];
+  const struct lab_output *output = setting->fresh ? &first->fresh : &first->reused;
+  bool reads = setting->rw == LAB_READ;
+  size_t request = reads ? row->geometry.slot_bytes : row->geometry.write_bytes;
+  add(fio, "fio");
+  add(fio, "--name=refill");
+  add_files(fio, target, row, here);
+  if (!add_engine(fio, setting)) return false;
+  add(fio, "--bs=%zu", request);
+  if (reads) {
+    add(fio, "--rw=randread");
+    add(fio, "--norandommap");
+    add(fio, "--randseed=%llu", (unsigned long long)setting->seed);
+    add(fio, "--readonly");
+    add(fio, "--offset=%llu", (unsigned long long)first->offset_bytes);
+  } else {
+    add_writes(fio, setting);
+    add(fio, "--offset=%llu", (unsigned long long)output->offset_bytes);
+  }
+  uint64_t region = reads ? first->bytes : output->bytes;
+  uint64_t all = region / request * request;
+  if (target->n_members > 1) all *= (uint64_t)target->n_members;
+  add(fio, "--size=%llu", (unsigned long long)all);
+  if (!setting->fresh || reads) {
+    add(fio, "--time_based");
+    add(fio, "--runtime=%.0fms", time_s * 1e3);
+  }
+  add(fio, "--group_reporting");
+  if (here) add(fio, "--output-format=json");
+  return !fio->overflow;
+}
+
+char *lab_fio_line(const struct lab_fio *fio, char *text, size_t text_bytes) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int i = 0; i < fio->argc && used < text_bytes; i++) {
+    bool plain = strpbrk(fio->argv[i], " \\'\"$*?[];&|<>()") == NULL;
+    int n = snprintf(text + used, text_bytes - used, plain ? "%s%s" : "%s'%s'", i ? " " : "",
+                     fio->argv[i]);
+    if (n > 0) used += (size_t)n;
+  }
+  return text;
+}
+
+/* ---- running ---- */
+
+bool lab_fio_parse(const char *text, struct lab_fio_rate *rate) {
+  const char *start = strchr(text, '{'); /* notes may stand before it */
+  json_t *json = start ? json_loads(start, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+  json_t *job = json_array_get(json_object_get(json, "jobs"), 0);
+  double bytes = 0;
+  double rate_bytes = 0;
+  static const char *const directions[] = {"read", "write"};
+  for (int i = 0; i < 2; i++) {
+    json_t *part = json_object_get(job, directions[i]);
+    bytes += json_number_value(json_object_get(part, "io_bytes"));
+    rate_bytes += json_number_value(json_object_get(part, "bw_bytes"));
+  }
+  double runtime_s = json_number_value(json_object_get(job, "job_runtime")) * 1e-3;
+  double cpu = (json_number_value(json_object_get(job, "usr_cpu")) +
+                json_number_value(json_object_get(job, "sys_cpu"))) *
+               1e-2 * runtime_s;
+  json_decref(json);
+  if (!(bytes > 0)) return false;
+  *rate = (struct lab_fio_rate){.bytes_per_s = rate_bytes, .cpu_s_per_gb = cpu / (bytes / 1e9)};
+  return true;
+}
+
+/* All that comes out of a descriptor; the caller frees. */
+static char *read_all(int fd) {
+  char *text = malloc(OUTPUT_BYTES_MAX + 1);
+  size_t used = 0;
+  ssize_t n = 1;
+  while (text && used < OUTPUT_BYTES_MAX && n != 0) {
+    n = read(fd, text + used, OUTPUT_BYTES_MAX - used);
+    if (n < 0 && errno != EINTR) break;
+    if (n > 0) used += (size_t)n;
+  }
+  if (text) text[used] = '\0';
+  return text;
+}
+
+static void become_fio(const struct lab_fio *fio, int output) {
+  int nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  dup2(nowhere, STDIN_FILENO);
+  dup2(output, STDOUT_FILENO);
+  dup2(output, STDERR_FILENO);
+  if (chdir("/tmp") < 0) _exit(126); /* fio leaves state files where it stands */
+  execvp(fio->argv[0], fio->argv);
+  _exit(127);
+}
+
+int lab_fio_run(const struct lab_fio *fio, struct lab_fio_rate *rate, struct error *error) {
+  int ends[2];
+  *rate = (struct lab_fio_rate){0};
+  if (pipe2(ends, O_CLOEXEC) < 0) return error_set(error, -errno, "fio: %s", strerror(errno));
+  pid_t child = fork();
+  if (child == 0) become_fio(fio, ends[1]);
+  close(ends[1]);
+  if (child < 0) {
+    close(ends[0]);
+    return error_set(error, -errno, "fio: %s", strerror(errno));
+  }
+  char *text = read_all(ends[0]);
+  close(ends[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  int failed = 0;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    failed = error_set(error, -ENOTSUP, "--check-with-fio: there is no fio here; install it");
+  else if (!text || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || !lab_fio_parse(text, rate))
+    failed = error_set(error, -EIO, "--check-with-fio: fio failed: %.300s", text ? text : "");
+  free(text);
+  return failed;
+}

@@ -1,0 +1,263 @@
+/*
+ * The loop of a pass: fill each lane's queue, reap, account; no allocation, no check of data but
+ * where a pass is there to check.
+ */
+#include "bench/measure/lab_pass.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bench/measure/lab_lane.h"
+
+#define REAP_SLICE_S 0.1    /* how often a blocked reap looks at the time without progress */
+#define SIDE_WAIT_S 0.0002  /* on one ring of several, while the others go on */
+#define TAG_SYNC UINT64_MAX /* no slot's */
+
+/* ---- which request is next ---- */
+
+/* The stream that the next page belongs to; -1: none has any left. */
+static int take_stream(struct lab_bench *bench) {
+  int n = bench->setting.streams;
+  for (int i = 0; i < n; i++) {
+    int stream = bench->setting.fair ? (bench->next_stream + i) % n : i;
+    if (bench->stream_left[stream] == 0) continue;
+    bench->stream_left[stream]--;
+    bench->next_stream = (stream + 1) % n;
+    return stream;
+  }
+  return -1;
+}
+
+/* A stripe's pages go round all members: no lane may be more than its queue ahead of the slowest,
+ * as no request would be. */
+static bool is_ahead(const struct lab_bench *bench, const struct lab_lane *lane) {
+  for (int i = 0; i < bench->n_lanes; i++) {
+    if (lane->issued >= bench->lanes[i].issued + (uint64_t)bench->setting.queue_depth) return true;
+  }
+  return false;
+}
+
+static bool next_read(struct lab_bench *bench, struct lab_lane *lane, struct io_request *request) {
+  int stream = 0;
+  if (bench->setting.streams > 0 && (stream = take_stream(bench)) < 0) return false;
+  lab_lane_read(bench, lane, stream, request);
+  lane->issued++;
+  return true;
+}
+
+/* A write, or the sync that is due; false where neither may go now. `gathered` requests were not
+ * handed over yet. */
+static bool next_write(struct lab_bench *bench, struct lab_lane *lane, int gathered,
+                       struct io_request *request) {
+  if (lane->syncing) return false;
+  if (lane->sync_due) {
+    if (lane->under_way + gathered > 0) return false;
+    *request = (struct io_request){.op = IO_SYNC, .file = 1, .tag = TAG_SYNC};
+    lane->sync_due = false;
+    lane->syncing = true;
+    lane->unsynced = 0;
+    return true;
+  }
+  if (bench->over || lane->writes_left == 0) return false;
+  lab_lane_write(bench, lane, request);
+  lane->issued++;
+  lane->unsynced++;
+  if (bench->setting.sync == LAB_SYNC_LAYER && lane->unsynced >= bench->setting.pages_per_layer)
+    lane->sync_due = true;
+  return true;
+}
+
+/* True where a prefill at its pace would have produced another page by now. */
+static bool write_is_due(const struct lab_bench *bench) {
+  double produced = (bench->now_s - bench->start_s) * bench->setting.write_bytes_per_s;
+  return (double)bench->mixed_written < produced;
+}
+
+static bool next_request(struct lab_bench *bench, struct lab_lane *lane, int gathered,
+                         struct io_request *request) {
+  enum lab_rw rw = bench->setting.rw;
+  if (bench->n_lanes > 1 && !lane->sync_due && is_ahead(bench, lane)) return false;
+  if (rw == LAB_WRITE) return next_write(bench, lane, gathered, request);
+  if (bench->over) return false;
+  int half = (bench->setting.queue_depth + 1) / 2; /* of the queue is the most that writes take */
+  if (rw == LAB_MIXED && write_is_due(bench) && lane->writes.n_slots - lane->writes.n_free < half) {
+    if (lane->writes_left == 0) lane->writes_left = bench->geometry.n_writes;
+    lab_lane_write(bench, lane, request);
+    bench->mixed_written += request->bytes;
+    return true;
+  }
+  return lane->reads.n_free > 0 && next_read(bench, lane, request);
+}
+
+static int fill(struct lab_bench *bench, struct lab_lane *lane, struct error *error) {
+  int depth = bench->setting.queue_depth;
+  int n = 0;
+  while (lane->under_way + n < depth && next_request(bench, lane, n, &lane->requests[n])) n++;
+  if (n == 0) return 0;
+  int taken = lane->engine->ops->submit(lane->engine, lane->requests, n, error);
+  if (taken < 0) return error_prefix(error, "%s", lane->member->path);
+  if (taken != n)
+    return error_set(error, -EIO, "%s: the engine took %d of %d requests", lane->member->path,
+                     taken, n);
+  lane->under_way += n;
+  return 0;
+}
+
+/* ---- completions ---- */
+
+static int account(struct lab_bench *bench, struct lab_lane *lane,
+                   const struct io_completion *completion, struct error *error) {
+  lane->under_way--;
+  lane->completed++;
+  bench->now_s = completion->complete_s;
+  if (completion->tag == TAG_SYNC) {
+    lane->syncing = false;
+    if (completion->error == 0) return 0;
+    return error_set(error, completion->error, "fdatasync in %s: %s", lane->member->path,
+                     strerror(-completion->error));
+  }
+  struct lab_slot *slot = &lane->slots[completion->tag];
+  bool is_read = completion->tag < (uint64_t)bench->setting.queue_depth;
+  if (completion->error)
+    return error_set(
+        error, completion->error, "%s %zu bytes at byte %llu of %s: %s",
+        is_read ? "reading" : "writing", slot->bytes, (unsigned long long)slot->at_bytes,
+        is_read ? lane->member->data_path : lane->member->path, strerror(-completion->error));
+  struct lab_pass_result *result = bench->result;
+  double latency_s = completion->complete_s - completion->submit_s;
+  if (!is_read) {
+    result->write_bytes += slot->bytes;
+    latency_add(&result->write_latency, latency_s);
+    page_pool_give(&lane->writes, (int)completion->tag - bench->setting.queue_depth);
+    return 0;
+  }
+  result->read_bytes += slot->bytes;
+  result->useful_read_bytes += slot->useful_bytes;
+  latency_add(&result->read_latency, latency_s);
+  if (bench->verify) lab_lane_check(lane, (int)completion->tag, result);
+  page_pool_give(&lane->reads, (int)completion->tag);
+  if (bench->setting.streams > 0 && --bench->stream_open[slot->stream] == 0)
+    result->stream_s[slot->stream] = completion->complete_s - bench->start_s;
+  return 0;
+}
+
+static int reap(struct lab_bench *bench, struct lab_lane *lane, int min, double timeout_s,
+                struct error *error) {
+  int n = lane->engine->ops->reap(lane->engine, lane->completions, bench->setting.queue_depth, min,
+                                  timeout_s, error);
+  int failed = n < 0 ? error_prefix(error, "%s", lane->member->path) : 0;
+  for (int i = 0; i < n && !failed; i++)
+    failed = account(bench, lane, &lane->completions[i], error);
+  return failed ? failed : n;
+}
+
+/* The lane to wait on while several are busy: the one that completes most, whose next completion
+ * is nearest. NULL where none is busy. */
+static struct lab_lane *fastest(struct lab_bench *bench) {
+  struct lab_lane *best = NULL;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct lab_lane *lane = &bench->lanes[i];
+    if (lane->under_way > 0 && (!best || lane->completed > best->completed)) best = lane;
+  }
+  return best;
+}
+
+static int wait_for_any(struct lab_bench *bench, struct error *error) {
+  if (bench->n_lanes == 1) return reap(bench, &bench->lanes[0], 1, REAP_SLICE_S, error);
+  int all = 0;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    if (bench->lanes[i].under_way == 0) continue;
+    int n = reap(bench, &bench->lanes[i], 0, 0, error);
+    if (n < 0) return n;
+    all += n;
+  }
+  if (all > 0) return all;
+  return reap(bench, fastest(bench), 1, SIDE_WAIT_S, error);
+}
+
+/* ---- the pass ---- */
+
+static bool any_under_way(const struct lab_bench *bench) {
+  for (int i = 0; i < bench->n_lanes; i++) {
+    if (bench->lanes[i].under_way > 0) return true;
+  }
+  return false;
+}
+
+/* No more pages: the time is over. Writes not synced yet are, where that was asked for. */
+static void end_time(struct lab_bench *bench) {
+  if (bench->over || bench->setting.streams > 0) return;
+  bench->over = bench->now_s >= bench->deadline_s;
+}
+
+static void request_last_sync(struct lab_bench *bench, struct lab_lane *lane) {
+  bool ended = bench->over || lane->writes_left == 0;
+  if (bench->setting.rw == LAB_WRITE && bench->setting.sync != LAB_SYNC_NEVER && ended &&
+      lane->unsynced > 0 && !lane->syncing)
+    lane->sync_due = true;
+}
+
+static int run(struct lab_bench *bench, struct error *error) {
+  double progress_s = bench->start_s;
+  for (;;) {
+    for (int i = 0; i < bench->n_lanes; i++) {
+      request_last_sync(bench, &bench->lanes[i]);
+      int failed = fill(bench, &bench->lanes[i], error);
+      if (failed) return failed;
+    }
+    if (!any_under_way(bench)) return 0;
+    int n = wait_for_any(bench, error);
+    if (n < 0) return n;
+    if (n == 0) bench->now_s = clock_now_s();
+    if (n > 0) progress_s = bench->now_s;
+    if (bench->now_s - progress_s > bench->setting.io_timeout_s)
+      return error_set(error, -ETIMEDOUT,
+                       "no request completed on %s for %.1f s (--io-timeout): is the drive gone?",
+                       bench->lanes[0].member->path, bench->setting.io_timeout_s);
+    end_time(bench);
+  }
+}
+
+static void begin(struct lab_bench *bench, bool verify, struct lab_pass_result *result) {
+  const struct lab_setting *setting = &bench->setting;
+  memset(result, 0, sizeof *result);
+  bench->result = result;
+  bench->verify = verify;
+  bench->over = false;
+  bench->mixed_written = 0;
+  bench->next_stream = 0;
+  result->n_streams = setting->streams;
+  for (int i = 0; i < setting->streams; i++)
+    bench->stream_left[i] = bench->stream_open[i] = setting->pages_per_layer * setting->layers;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct lab_lane *lane = &bench->lanes[i];
+    lane->completed = lane->issued = 0;
+    lane->unsynced = 0;
+    lane->sync_due = lane->syncing = false;
+    lane->write_first = lane->write_cursor;
+    lane->writes_left = setting->fresh ? bench->geometry.n_writes : UINT64_MAX;
+    if (setting->fresh) lane->write_first = lane->write_cursor = 0;
+    lab_lane_forget(lane, setting->queue_depth);
+  }
+}
+
+int lab_bench_pass(struct lab_bench *bench, double time_s, bool verify,
+                   struct lab_pass_result *result, struct error *error) {
+  begin(bench, verify, result);
+  double cpu_s = clock_process_cpu_s();
+  bench->start_s = bench->now_s = clock_now_s();
+  bench->deadline_s = bench->start_s + time_s;
+  int failed = run(bench, error);
+  result->seconds = bench->now_s - bench->start_s;
+  result->cpu_s = clock_process_cpu_s() - cpu_s;
+  if (failed) return failed;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct lab_lane *lane = &bench->lanes[i];
+    result->short_count += (int64_t)lane->engine->info.short_count;
+    result->retry_count += (int64_t)lane->engine->info.retry_count;
+    for (int slot = 0; slot < bench->setting.queue_depth && !verify; slot++)
+      lab_lane_check(lane, slot, result);
+  }
+  return 0;
+}

@@ -1,0 +1,213 @@
+/*
+ * Planning the rows, and opening the targets that they are of.
+ */
+#include "bench/measure/lab_rows.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/box/topology.h"
+#include "bench/options_table.h"
+#include "kernels/device.h"
+
+#define BUFFERS_MAX ((uint64_t)4 << 30) /* of one row */
+
+static bool has(uint32_t choices, int i) {
+  return (choices >> i) & 1;
+}
+
+int lab_rows_outputs(const struct options *options) {
+  if (!has(options->rw, LAB_WRITE) && !has(options->rw, LAB_MIXED)) return 0;
+  return has(options->write_to, 0) + has(options->write_to, 1);
+}
+
+/* ---- one row ---- */
+
+static void refuse(struct lab_row *row, const char *why) {
+  snprintf(row->refused, sizeof row->refused, "%s", why);
+}
+
+/* What is known beforehand not to go. */
+static void judge(struct storage_lab *lab, struct lab_row *row) {
+  const struct lab_target *target = &lab->targets[row->target];
+  const struct lab_setting *setting = &row->setting;
+  struct error error = {0};
+  if (lab_geometry_of(&row->geometry, target, setting, &error)) {
+    snprintf(row->refused, sizeof row->refused, "%.250s", error.message);
+    return;
+  }
+  uint64_t slot = setting->rw == LAB_READ ? row->geometry.slot_bytes : row->geometry.write_bytes;
+  if (slot * (uint64_t)setting->queue_depth > BUFFERS_MAX)
+    refuse(row, "buffers of queue depth x page size are over 4 GiB");
+  if (setting->rw != LAB_READ && !target->writable)
+    refuse(row, "only read: a file, or a device not named in --destroy-data-on");
+  if (setting->rw != LAB_READ && setting->fresh && target->members[0].kind == LAB_DEVICE)
+    refuse(row, "a raw device has no fresh file");
+  if (setting->rw == LAB_MIXED && !(setting->write_bytes_per_s > 0))
+    refuse(row, "mixed needs the rate of a prefill: give --compute");
+}
+
+/* A page's payload, from its tokens or (by_bytes) from its size. */
+static void set_page(const struct storage_lab *lab, struct lab_setting *setting, int64_t value,
+                     bool by_bytes) {
+  const struct storage_lab_config *config = &lab->config;
+  double bytes_per_token = (double)device_page_payload_bytes(&config->shape, 1, config->kv_element);
+  if (by_bytes) {
+    setting->payload_bytes = (size_t)value;
+    setting->page_tokens = (double)value / bytes_per_token;
+  } else {
+    setting->page_tokens = (double)value;
+    setting->payload_bytes = device_page_payload_bytes(&config->shape, value, config->kv_element);
+  }
+  double alpha = config->options->alpha.n ? config->options->alpha.values[0] : 1;
+  double tokens = alpha * (double)config->options->tokens.values[0];
+  double pages = ceil(tokens / setting->page_tokens);
+  setting->pages_per_layer = pages > 1 ? (int64_t)pages : 1;
+}
+
+static int add(struct storage_lab *lab, const struct lab_row *row, struct error *error) {
+  if (lab->n_rows == LAB_ROWS_MAX)
+    return error_set(error, -EINVAL,
+                     "the lists make more than %d rows; accepted: shorter lists of --page-tokens, "
+                     "--queue-depth, --engine, --layout, --rw",
+                     LAB_ROWS_MAX);
+  lab->rows[lab->n_rows] = *row;
+  judge(lab, &lab->rows[lab->n_rows]);
+  lab->n_rows++;
+  return 0;
+}
+
+/* ---- the product ---- */
+
+/* Writes to each kind of file, synced each way. */
+static int add_writes(struct storage_lab *lab, struct lab_row *row, struct error *error) {
+  const struct options *options = lab->config.options;
+  int failed = 0;
+  for (int to = 0; to < 2; to++) {
+    for (int sync = 0; sync < 3 && !failed; sync++) {
+      if (!has(options->write_to, to) || !has(options->sync_at, sync)) continue;
+      row->setting.fresh = to == 1;
+      row->setting.preallocate = options->preallocate;
+      row->setting.sync = (enum lab_sync)sync;
+      failed = add(lab, row, error);
+    }
+  }
+  return failed;
+}
+
+static int add_directions(struct storage_lab *lab, struct lab_row *row, struct error *error) {
+  const struct options *options = lab->config.options;
+  int failed = 0;
+  row->setting.streams = (int)options->streams;
+  row->setting.fair = strcmp(options->stream_order, "fair") == 0;
+  row->setting.rw = LAB_READ;
+  if (has(options->rw, LAB_READ)) failed = add(lab, row, error);
+  row->setting.rw = LAB_MIXED;
+  row->setting.streams = 0;
+  row->setting.fresh = !has(options->write_to, 0);
+  row->setting.preallocate = true;
+  row->setting.write_bytes_per_s = lab->config.write_bytes_per_s;
+  if (!failed && has(options->rw, LAB_MIXED)) failed = add(lab, row, error);
+  row->setting.rw = LAB_WRITE;
+  if (!failed && has(options->rw, LAB_WRITE)) failed = add_writes(lab, row, error);
+  return failed;
+}
+
+static int add_layouts(struct storage_lab *lab, const struct lab_row *base, struct error *error) {
+  int failed = 0;
+  for (int layout = 0; layout < 2 && !failed; layout++) {
+    if (!has(lab->config.options->layouts, layout)) continue;
+    struct lab_row row = *base;
+    row.setting.layout = (enum lab_layout)layout;
+    failed = add_directions(lab, &row, error);
+  }
+  return failed;
+}
+
+static int add_pages(struct storage_lab *lab, struct lab_row *row, struct error *error) {
+  const struct options *options = lab->config.options;
+  bool by_bytes = options->page_bytes.n > 0;
+  const struct options_counts *pages = by_bytes ? &options->page_bytes : &options->page_tokens;
+  int failed = 0;
+  for (int i = 0; i < pages->n; i++) {
+    for (int k = 0; k < options->queue_depth.n && !failed; k++) {
+      set_page(lab, &row->setting, pages->values[i], by_bytes);
+      row->setting.queue_depth = (int)options->queue_depth.values[k];
+      failed = add_layouts(lab, row, error);
+    }
+  }
+  return failed;
+}
+
+int lab_rows_plan(struct storage_lab *lab, struct error *error) {
+  const struct options *options = lab->config.options;
+  lab->rows = calloc(LAB_ROWS_MAX, sizeof *lab->rows);
+  struct lab_row *row = calloc(1, sizeof *row);
+  int failed = lab->rows && row ? 0 : error_set(error, -ENOMEM, "no memory for the lab's rows");
+  for (int target = 0; target < lab->n_targets && !failed; target++) {
+    *row = (struct lab_row){.target = target};
+    row->setting = (struct lab_setting){.layers = lab->config.layers,
+                                        .seed = options->seed,
+                                        .io_timeout_s = options->io_timeout_s,
+                                        .placement = &lab->placements[target]};
+    for (int i = 0; !failed && options_engine_item(options->engine, i, row->setting.engine,
+                                                   sizeof row->setting.engine);
+         i++)
+      failed = add_pages(lab, row, error);
+  }
+  free(row);
+  return failed;
+}
+
+/* ---- opening ---- */
+
+static bool may_destroy(const struct options *options, const char *target) {
+  for (int i = 0; i < options->destroy.n; i++) {
+    if (strcmp(options->destroy.values[i], target) == 0) return true;
+  }
+  return false;
+}
+
+static int open_target(struct storage_lab *lab, const char *name, struct error *error) {
+  const struct options *options = lab->config.options;
+  struct lab_target *target = &lab->targets[lab->n_targets];
+  struct lab_target_config config = {.name = name,
+                                     .working_set_bytes = options->working_set_bytes,
+                                     .destroy = may_destroy(options, name),
+                                     .n_outputs = lab_rows_outputs(options),
+                                     .announce = lab->config.announce,
+                                     .context = lab->config.context};
+  int failed = lab_target_open(target, &config, error);
+  if (failed) return failed;
+  lab->n_targets++;
+  return topology_placement(options->bind, target->members[0].target.numa_node,
+                            &lab->placements[lab->n_targets - 1], error);
+}
+
+int storage_lab_open(struct storage_lab *lab, const struct storage_lab_config *config,
+                     struct error *error) {
+  const struct options *options = config->options;
+  lab->config = *config;
+  int n = options->n_targets ? options->n_targets : 1;
+  lab->targets = calloc((size_t)n, sizeof *lab->targets);
+  if (!lab->targets) return error_set(error, -ENOMEM, "no memory for %d targets", n);
+  int failed = 0;
+  for (int i = 0; i < n && !failed; i++)
+    failed = open_target(lab, options->n_targets ? options->targets[i] : ".", error);
+  if (!failed) failed = lab_rows_plan(lab, error);
+  if (failed) storage_lab_close(lab);
+  return failed;
+}
+
+void storage_lab_close(struct storage_lab *lab) {
+  lab_bench_close(&lab->bench);
+  for (int i = 0; i < lab->n_targets; i++) lab_target_close(&lab->targets[i]);
+  free(lab->targets);
+  free(lab->rows);
+  lab->targets = NULL;
+  lab->rows = NULL;
+  lab->n_targets = lab->n_rows = 0;
+}

@@ -1,0 +1,86 @@
+/*
+ * What the storage lab reads and writes: a directory, several as a stripe set, an existing file,
+ * or a raw block device.
+ *
+ * In a directory the lab makes one KV file of single blocks, each with its CRC, and finds it there
+ * the next time by its header. So every page size can be read from the same bytes and each of
+ * them verified, by the CRCs of the blocks that it is made of. New pages go to unnamed files that
+ * vanish with the run. A file or device that is only named is only read, and nothing is known of
+ * what should stand in it.
+ */
+#ifndef REFILL_BENCH_MEASURE_LAB_TARGET_H
+#define REFILL_BENCH_MEASURE_LAB_TARGET_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "io/kv_file.h"
+#include "io/target.h"
+
+#define LAB_MEMBERS_MAX 16
+#define LAB_BLOCK_BYTES 4096
+
+enum lab_kind { LAB_DIRECTORY, LAB_FILE, LAB_DEVICE };
+
+/* A file for new pages. */
+struct lab_output {
+  int fd; /* -1: none */
+  uint64_t offset_bytes, bytes;
+  bool written; /* every block has been written once */
+};
+
+/* One directory, file or device. */
+struct lab_member {
+  char path[PATH_MAX];
+  char data_path[PATH_MAX]; /* of what is read: for fio */
+  enum lab_kind kind;
+  struct target target;
+  struct kv_file *data; /* NULL: no CRCs are known */
+  int fd;               /* read from; -1: none yet */
+  uint64_t offset_bytes, bytes;
+  uint32_t *crcs;                  /* of a device filled by this run: one per block; or NULL */
+  struct lab_output fresh, reused; /* fresh is emptied before each pass */
+  double made_s;                   /* seconds that making the data took; 0: it was there */
+};
+
+struct lab_target {
+  const char *name; /* as given to --target */
+  int n_members;
+  struct lab_member members[LAB_MEMBERS_MAX];
+  uint64_t asked_bytes;       /* --working-set */
+  uint64_t working_set_bytes; /* of all members; less where space is short */
+  bool writable;
+};
+
+struct lab_target_config {
+  const char *name; /* "A,B"; the caller's */
+  uint64_t working_set_bytes;
+  bool destroy;  /* the members that are devices may be written over */
+  int n_outputs; /* files of new pages that rows will need beside the data: 0, 1 or 2 */
+  /* Called before a member's data is written, with the bytes that will be; NULL: nobody asks. */
+  void (*announce)(void *context, const struct target *target, uint64_t bytes);
+  void *context;
+};
+
+/* Opens all members, and makes or finds the data. Returns 0 or a negative errno, nothing left open.
+ */
+int lab_target_open(struct lab_target *target, const struct lab_target_config *config,
+                    struct error *error);
+void lab_target_close(struct lab_target *target);
+
+/* Blocks of [offset, offset + bytes) (relative to the member's data, whole blocks) whose bytes at
+ * `data` are wrong; -1 where nothing is known of them. */
+int64_t lab_member_wrong_blocks(const struct lab_member *member, uint64_t at_bytes,
+                                const void *data, size_t bytes);
+
+/* Makes an output ready for a pass: a fresh one is emptied and, if `preallocate`, given its blocks;
+ * a reused one is written over once. Untimed. */
+int lab_output_prepare(struct lab_member *member, bool fresh, bool preallocate,
+                       struct error *error);
+
+/* Takes what was read through the page cache out of it. */
+void lab_member_drop_cache(const struct lab_member *member);
+
+#endif

@@ -1,0 +1,222 @@
+/*
+ * Rounds over the rows: see storage_lab.h. What is planned is in lab_rows.c.
+ */
+#include "bench/measure/storage_lab.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/measure/lab_fio.h"
+#include "bench/measure/lab_rows.h"
+#include "bench/measure/sweep_plan.h"
+
+#define PASS_S 1.0
+
+double storage_lab_time_s(const struct options *options) {
+  return options->time_s > 0 ? options->time_s : PASS_S;
+}
+
+/* ---- one row, once ---- */
+
+static void cold_begin_all(struct lab_bench *bench, struct cold_probe *probes) {
+  for (int i = 0; i < bench->n_lanes; i++)
+    cold_begin(&probes[i], &bench->lanes[i].member->target, bench->lanes[i].member->fd);
+}
+
+/* The least proven of the members is the row's; once not proven, it stays so. */
+static void cold_end_all(struct lab_bench *bench, const struct cold_probe *probes,
+                         struct lab_row *row, uint64_t bytes) {
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct cold_result cold;
+    cold_end(&probes[i], bytes / (uint64_t)bench->n_lanes, &cold);
+    if (!row->cold_known || cold.verdict == COLD_NOT_PROVEN) row->cold = cold;
+    row->cold_known = true;
+  }
+}
+
+static bool through_page_cache(const char *engine) {
+  return strncmp(engine, "mmap", 4) == 0 || strstr(engine, "buffered") != NULL;
+}
+
+static void note(struct lab_row *row, const struct lab_pass_result *pass) {
+  bool reads = row->setting.rw != LAB_WRITE;
+  bool writes = row->setting.rw != LAB_READ;
+  if (reads) samples_add(&row->read_bytes_per_s, (double)pass->useful_read_bytes / pass->seconds);
+  if (writes) {
+    double share = (double)row->setting.payload_bytes / (double)row->geometry.write_bytes *
+                   (row->setting.layout == LAB_TOKEN_MAJOR ? row->setting.layers : 1);
+    samples_add(&row->write_bytes_per_s, (double)pass->write_bytes * share / pass->seconds);
+  }
+  samples_add(&row->cpu_s_per_gb,
+              pass->cpu_s / ((double)(pass->read_bytes + pass->write_bytes) / 1e9));
+  double request_bytes = (double)row->setting.payload_bytes *
+                         (double)(row->setting.pages_per_layer * row->setting.layers);
+  for (int i = 0; i < pass->n_streams; i++)
+    samples_add(&row->stream_bytes_per_s, request_bytes / pass->stream_s[i]);
+  latency_merge(&row->read_latency, &pass->read_latency);
+  latency_merge(&row->write_latency, &pass->write_latency);
+}
+
+static void note_checks(struct lab_row *row, const struct lab_pass_result *pass) {
+  row->checked_blocks += pass->checked_blocks;
+  row->wrong_blocks += pass->wrong_blocks;
+  row->short_count += pass->short_count;
+  row->retry_count += pass->retry_count;
+}
+
+/* The timed pass, then what is checked beside it. */
+static int pass_once(struct storage_lab *lab, struct lab_row *row, double time_s, bool keep,
+                     struct error *error) {
+  struct lab_bench *bench = &lab->bench;
+  struct cold_probe probes[LAB_MEMBERS_MAX];
+  bool reads = row->setting.rw != LAB_WRITE;
+  if (through_page_cache(row->setting.engine)) {
+    for (int i = 0; i < bench->n_lanes; i++) lab_member_drop_cache(bench->lanes[i].member);
+  }
+  if (row->setting.fresh) {
+    for (int i = 0; i < bench->n_lanes; i++) {
+      int failed = lab_output_prepare(&lab->targets[row->target].members[i], true,
+                                      row->setting.preallocate, error);
+      if (failed) return failed;
+    }
+  }
+  cold_begin_all(bench, probes);
+  int failed = lab_bench_pass(bench, time_s, false, &lab->pass, error);
+  if (failed) return failed;
+  if (reads) cold_end_all(bench, probes, row, lab->pass.read_bytes);
+  if (row->setting.rw == LAB_WRITE) failed = lab_bench_check_writes(bench, &lab->pass, error);
+  note_checks(row, &lab->pass);
+  if (keep) note(row, &lab->pass);
+  return failed;
+}
+
+/* Reading once more with every page checked as it lands: proof of the bytes, and what it costs. */
+static int pass_verified(struct storage_lab *lab, struct lab_row *row, double time_s,
+                         struct error *error) {
+  if (row->setting.rw != LAB_READ) return 0;
+  int failed = lab_bench_pass(&lab->bench, time_s, true, &lab->verified, error);
+  if (failed) return failed;
+  note_checks(row, &lab->verified);
+  samples_add(&row->verified_bytes_per_s,
+              (double)lab->verified.useful_read_bytes / lab->verified.seconds);
+  return 0;
+}
+
+/* fio beside a pass: before or after it in turn, so that a drift favours neither (A B B A). */
+static int run_fio(struct storage_lab *lab, struct lab_row *row, double time_s,
+                   struct lab_fio_rate *rate, struct error *error) {
+  struct lab_fio fio;
+  struct lab_target *target = &lab->targets[row->target];
+  if (!lab_fio_command(&fio, target, row, time_s, true)) return 0;
+  for (int i = 0; i < target->n_members && row->setting.rw != LAB_READ; i++) {
+    int failed = lab_output_prepare(&target->members[i], row->setting.fresh,
+                                    row->setting.preallocate, error);
+    if (failed) return failed;
+  }
+  return lab_fio_run(&fio, rate, error);
+}
+
+static void note_fio(struct lab_row *row, const struct lab_pass_result *pass,
+                     const struct lab_fio_rate *rate) {
+  if (!(rate->bytes_per_s > 0)) return;
+  double bytes = (double)(pass->read_bytes + pass->write_bytes);
+  samples_add(&row->fio_bytes_per_s, rate->bytes_per_s);
+  samples_add(&row->fio_ratio, bytes / pass->seconds / rate->bytes_per_s);
+  samples_add(&row->fio_cpu_ratio, pass->cpu_s / (bytes / 1e9) / rate->cpu_s_per_gb);
+}
+
+static int measure(struct storage_lab *lab, struct lab_row *row, struct error *error) {
+  const struct options *options = lab->config.options;
+  double time_s = storage_lab_time_s(options);
+  struct lab_fio_rate rate = {0};
+  bool first = lab->rounds % 2 == 1; /* fio first */
+  int failed = 0;
+  if (options->check_with_fio && first) failed = run_fio(lab, row, time_s, &rate, error);
+  if (!failed) failed = pass_once(lab, row, time_s, true, error);
+  if (!failed && options->check_with_fio && !first)
+    failed = run_fio(lab, row, time_s, &rate, error);
+  if (!failed) note_fio(row, &lab->pass, &rate);
+  if (!failed) failed = pass_verified(lab, row, time_s, error);
+  return failed;
+}
+
+/* What an engine or target cannot do is the row's answer, not the run's end. */
+static bool is_refusal(int code) {
+  return code == -ENOTSUP || code == -EINVAL || code == -ENOMEM || code == -EOPNOTSUPP;
+}
+
+static int measure_row(struct storage_lab *lab, struct lab_row *row, struct error *error) {
+  struct error reason = {0};
+  if (row->refused[0]) return 0;
+  int failed = lab_bench_open(&lab->bench, &lab->targets[row->target], &row->setting, &reason);
+  if (failed && is_refusal(failed)) {
+    snprintf(row->refused, sizeof row->refused, "%.*s", (int)sizeof row->refused - 1,
+             reason.message);
+    return 0;
+  }
+  if (failed) return error_set(error, failed, "%s", reason.message);
+  snprintf(row->obtained, sizeof row->obtained, "%s", lab->bench.lanes[0].engine->info.description);
+  failed = measure(lab, row, error);
+  lab_bench_close(&lab->bench);
+  return failed;
+}
+
+/* ---- rounds ---- */
+
+double storage_lab_expected_s(const struct storage_lab *lab) {
+  const struct options *options = lab->config.options;
+  double time_s = storage_lab_time_s(options);
+  double all_s = 0;
+  for (int i = 0; i < lab->n_rows; i++) {
+    if (lab->rows[i].refused[0]) continue;
+    all_s += time_s * (lab->rows[i].setting.rw == LAB_READ ? 2 : 1);
+    if (options->check_with_fio) all_s += time_s;
+  }
+  return all_s;
+}
+
+int storage_lab_round(struct storage_lab *lab, int (*interrupted)(void),
+                      void (*before)(void *context, const struct lab_row *row), void *context,
+                      struct error *error) {
+  int order[LAB_ROWS_MAX];
+  sweep_shuffle(order, lab->n_rows, lab->config.options->seed, lab->rounds);
+  for (int i = 0; i < lab->n_rows; i++) {
+    struct lab_row *row = &lab->rows[order[i]];
+    if (interrupted()) return -EINTR;
+    before(context, row);
+    int failed = measure_row(lab, row, error);
+    if (failed) return failed;
+  }
+  lab->rounds++;
+  return 0;
+}
+
+/* ---- units ---- */
+
+double lab_row_s_per_token(const struct lab_row *row, double bytes_per_s) {
+  double bytes_per_token = (double)row->setting.payload_bytes * row->setting.layers /
+                           row->setting.page_tokens;
+  return bytes_per_token / bytes_per_s;
+}
+
+double lab_row_layer_s(const struct lab_row *row, double bytes_per_s, double n_tokens) {
+  return lab_row_s_per_token(row, bytes_per_s) * n_tokens / row->setting.layers;
+}
+
+const char *lab_rw_name(enum lab_rw rw) {
+  static const char *const names[] = {"read", "write", "mixed"};
+  return names[rw];
+}
+
+const char *lab_layout_name(enum lab_layout layout) {
+  static const char *const names[] = {"layer-major", "token-major"};
+  return names[layout];
+}
+
+const char *lab_sync_name(enum lab_sync sync) {
+  static const char *const names[] = {"never", "end", "layer"};
+  return names[sync];
+}

@@ -1,0 +1,100 @@
+/*
+ * The options of the storage lab alone.
+ */
+#include "bench/options_entry.h"
+
+#define KIB 1024.0
+#define TIB (KIB * KIB * KIB * KIB)
+
+static const char *const directions[] = {"read", "write", "mixed", NULL};
+static const char *const layouts[] = {"layer-major", "token-major", NULL};
+static const char *const syncs[] = {"never", "end", "layer", NULL};
+static const char *const outputs[] = {"reused", "fresh", NULL};
+static const char *const orders[] = {"fair", "first-come", NULL};
+
+const struct options_entry options_storage_entries[] = {
+    {.name = "rw",
+     IS(CHOICES, MEASURE, L),
+     FIELD(rw),
+     .argument = "LIST",
+     .initial = "read,write",
+     .accepted = directions,
+     .help = "directions; mixed reads while writes come at the rate of a prefill"},
+    {.name = "page-size",
+     IS(BYTES_LIST, STORAGE, L),
+     FIELD(page_bytes),
+     .argument = "LIST",
+     RANGE(NULL, 4 * KIB, KIB *KIB *KIB),
+     .multiple = 4096,
+     .zero = "by --page-tokens",
+     .help = "bytes of one layer's page, instead of its tokens"},
+    {.name = "layout",
+     IS(CHOICES, STORAGE, L),
+     FIELD(layouts),
+     .argument = "LIST",
+     .initial = "layer-major",
+     .accepted = layouts,
+     .help = "a page of one layer, or of all layers, of which a layer reads its share"},
+    {.name = "working-set",
+     IS(BYTES, STORAGE, L),
+     FIELD(working_set_bytes),
+     .argument = "SIZE",
+     RANGE("4GiB", KIB *KIB, 1024 * TIB),
+     .multiple = 4096,
+     .help = "bytes that reads walk over: more than caches of drive and controller hold"},
+    {.name = "write-to",
+     IS(CHOICES, STORAGE, L),
+     FIELD(write_to),
+     .argument = "LIST",
+     .initial = "reused",
+     .accepted = outputs,
+     .help = "write over a file that is there, or into an empty one"},
+    {.name = "preallocate",
+     IS(SWITCH, STORAGE, L),
+     FIELD(preallocate),
+     .argument = "on|off",
+     .initial = "on",
+     .help = "allocate a fresh file's blocks before it is written"},
+    {.name = "sync-at",
+     IS(CHOICES, STORAGE, L),
+     FIELD(sync_at),
+     .argument = "LIST",
+     .initial = "never",
+     .accepted = syncs,
+     .help = "fdatasync of writes: not at all, at the end, after each layer"},
+    {.name = "streams",
+     IS(COUNT, MEASURE, L),
+     FIELD(streams),
+     .argument = "COUNT",
+     RANGE("0", 0, 256),
+     .zero = "one reader, as long as --time",
+     .help = "requests that read at the same time, each alpha N tokens"},
+    {.name = "stream-order",
+     IS(CHOICE, MEASURE, L),
+     FIELD(stream_order),
+     .argument = "ORDER",
+     .initial = "fair",
+     .accepted = orders,
+     .help = "requests take turns page by page, or the first is served first"},
+    {.name = "compute",
+     IS(FILE, JUDGE, L),
+     FIELD(compute),
+     .argument = "FILE|playback:PROFILE",
+     .help = "T, from a result of calibrate or a profile: for e, alpha* and TTFT"},
+    {.name = "destroy-data-on",
+     IS(PATHS, STORAGE, L),
+     FIELD(destroy),
+     .argument = "DEVICE",
+     .help = "this block device, a --target too, may be written over; repeats"},
+    {.name = "check-with-fio",
+     IS(FLAG, MEASURE, L),
+     FIELD(check_with_fio),
+     .help = "run fio beside each pass, in the order A B B A, and compare"},
+    {.name = "fio-commands",
+     IS(FLAG, LEAVE, L),
+     FIELD_UNLISTED(fio_commands),
+     .help = "print each row's equivalent fio command"},
+};
+
+const int options_storage_count = sizeof options_storage_entries /
+                                  sizeof options_storage_entries[0];
