@@ -3,6 +3,7 @@
  */
 #include "bench/plan/from.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 
 #include "model/capacity.h"
 
+#define LAYERS_MAX 4096
+#define TOKENS_MAX 1e9
 #define FIT_POINTS_MIN 4 /* as many as compute has coefficients */
 #define FIT_SIZES_MIN 3
 #define FIT_RMS_MAX 0.25 /* a worse fit predicts nothing */
@@ -30,6 +33,19 @@ static double part(const json_t *object, const char *key, const char *which) {
 static const char *text(const json_t *object, const char *key) {
   const char *value = json_string_value(json_object_get(object, key));
   return value ? value : "";
+}
+
+/* A text of the file, fit for a terminal: what controls one is shown as '?'. */
+static void take_text(char *field, size_t n, const json_t *object, const char *key) {
+  snprintf(field, n, "%s", text(object, key));
+  for (char *at = field; *at; at++)
+    if (iscntrl((unsigned char)*at)) *at = '?';
+}
+
+/* A whole number from 1 to `max`, or 0. */
+static double count_of(const json_t *object, const char *key, double max) {
+  double value = number(object, key);
+  return value >= 1 && value <= max ? floor(value) : 0;
 }
 
 static int missing(const char *what, struct error *error) {
@@ -71,9 +87,9 @@ static double element_bytes(const json_t *rig, const char *key) {
 /* A preset's shape by its name; of another model only the KV is known, from its pages. */
 static int take_model(struct plan_inputs *inputs, struct plan_source *source, const json_t *rig,
                       struct error *error) {
-  snprintf(source->model, sizeof source->model, "%s", text(rig, "model"));
-  source->layers_run = (int)number(rig, "layers_run");
-  source->layers_model = (int)number(rig, "layers_model");
+  take_text(source->model, sizeof source->model, rig, "model");
+  source->layers_run = (int)count_of(rig, "layers_run", LAYERS_MAX);
+  source->layers_model = (int)count_of(rig, "layers_model", LAYERS_MAX);
   if (source->layers_run < 1 || source->layers_model < source->layers_run)
     return missing("rig.layers_run", error);
   const struct shape *shape = shape_preset(source->model);
@@ -235,7 +251,7 @@ int plan_take_result(struct plan_inputs *inputs, struct plan_uncertainty *u,
                      struct plan_source *source, const json_t *result, double n_tokens,
                      struct error *error) {
   *source = (struct plan_source){.layers_run = 1};
-  snprintf(source->command, sizeof source->command, "%s", text(result, "command"));
+  take_text(source->command, sizeof source->command, result, "command");
   bool sweep = strcmp(source->command, "sweep") == 0;
   if (!sweep && strcmp(source->command, "calibrate") != 0)
     return error_set(error, -EINVAL,
@@ -243,7 +259,7 @@ int plan_take_result(struct plan_inputs *inputs, struct plan_uncertainty *u,
                      source->command);
   const json_t *rig = json_object_get(result, "rig");
   const json_t *device = json_object_get(rig, "device");
-  snprintf(source->device, sizeof source->device, "%s", text(device, "name"));
+  take_text(source->device, sizeof source->device, device, "name");
   source->played_back = json_is_true(json_object_get(device, "played_back"));
   source->emulated = json_is_true(json_object_get(json_object_get(rig, "reader"), "emulated"));
   int code = take_model(inputs, source, rig, error);
@@ -255,7 +271,7 @@ int plan_take_result(struct plan_inputs *inputs, struct plan_uncertainty *u,
   inputs->read_s_per_token = time_of(summary, "read_s_per_token", layers);
   inputs->write_s_per_token = time_of(summary, "write_s_per_token", layers);
   if (isnan(inputs->compute_s_per_token)) return missing("summary.compute_s_per_token", error);
-  if (!(number(summary, "n_tokens") >= 1)) return missing("summary.n_tokens", error);
+  if (count_of(summary, "n_tokens", TOKENS_MAX) == 0) return missing("summary.n_tokens", error);
   inputs->cost.context_tokens = n_tokens > 0 ? n_tokens : number(summary, "n_tokens");
   take_fits(inputs, result, summary, sweep, layers);
   struct spreads s = sweep ? sweep_spreads(result, summary) : calibrate_spreads(result, summary);

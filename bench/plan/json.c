@@ -28,7 +28,7 @@ static json_t *inputs_to_json(const struct plan_inputs *inputs) {
   json_t *json = json_object();
   const struct plan_input *input;
   for (int i = 0; (input = plan_input_at(i)); i++)
-    set(json, input->name, plan_input_get(inputs, input));
+    set(json, input->name, plan_input_get(inputs, input) / input->scale);
   return json;
 }
 
@@ -168,7 +168,7 @@ static json_t *vary_to_json(const struct plan *plan) {
       struct plan_outputs outputs;
       json_t *json = json_pack("{s:s}", "input", range->input->name);
       double value = plan_range_at(range, i);
-      set(json, "input_value", value);
+      set(json, "input_value", value / range->input->scale);
       plan_input_set(&inputs, range->input, value);
       plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
       outputs_to_json(plan, &outputs, json);

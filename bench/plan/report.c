@@ -222,7 +222,7 @@ struct table *plan_values_table(const struct plan *plan) {
         table_text(table, plan_section_name(output->section));
         table_text(table, output->name);
         table_text(table, range ? range->input->name : "");
-        table_real(table, value);
+        table_real(table, range ? value / range->input->scale : NAN);
         table_real(table, plan_output_get(&outputs, output));
         table_real(table, plan->measured && !range ? plan->low[i] : NAN);
         table_real(table, plan->measured && !range ? plan->high[i] : NAN);

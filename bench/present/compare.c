@@ -3,6 +3,7 @@
  */
 #include "bench/present/compare.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -115,6 +116,8 @@ static void name_row(const json_t *row, const char *const *keys, char key[COMPAR
       snprintf(key + used, COMPARE_KEY_BYTES - used, "%s%s %.6g", comma, keys[i],
                json_number_value(value));
   }
+  for (char *at = key; *at; at++)
+    if (iscntrl((unsigned char)*at)) *at = '?'; /* a file may hold anything */
 }
 
 /* ---- samples ----------------------------------------------------------------------------------

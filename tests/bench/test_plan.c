@@ -376,6 +376,36 @@ Test(plan, what_a_result_lacks_is_named) {
   }
 }
 
+Test(plan, hostile_numbers_and_texts_do_no_harm) {
+  static const char *const numbers[] = {"1e300", "-1", "0", "4.5e9", "\"many\"", "[1]", "{}"};
+  static const char *const keys[] = {"layers_run", "layers_model"};
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    for (int k = 0; k < 3; k++) {
+      json_t *result = result_of(SWEEP);
+      json_t *part = k < 2 ? json_object_get(result, "rig")
+                           : json_array_get(json_object_get(result, "summary"), 0);
+      json_object_set_new(part, k < 2 ? keys[k] : "n_tokens",
+                          json_loads(numbers[i], JSON_DECODE_ANY, NULL));
+      struct plan_inputs inputs;
+      struct plan_uncertainty u;
+      struct error error = {0};
+      cr_assert_eq(take(result, &inputs, &u, 0, &error), -EINVAL, "%s %d", numbers[i], k);
+      json_decref(result);
+    }
+  }
+  json_t *result = result_of(SWEEP);
+  json_object_set_new(json_object_get(json_object_get(result, "rig"), "device"), "name",
+                      json_string("cpu\x1b[31m\n"));
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct plan_source source;
+  struct error error = {0};
+  plan_inputs_default(&inputs);
+  cr_assert_eq(plan_take_result(&inputs, &u, &source, result, 0, &error), 0);
+  cr_assert_str_eq(source.device, "cpu?[31m?");
+  json_decref(result);
+}
+
 Test(plan, results_without_times_are_refused) {
   json_t *result = result_of("{'command':'doctor'}");
   struct plan_inputs inputs;
