@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# timeout: 120
+# scripts/compare-filesystems.sh: leaves its three files, skips with the reason, and removes all that
+# it made, after Ctrl-C too.
+set -u
+. "$(dirname "$0")/lib.sh.inc"
+skip() { echo "SKIPPED: $*"; exit 77; }
+[ "$(id -u)" = 0 ] || skip "needs root for loop devices and mounts"
+truncate -s 1M "$work/try"
+loop=$(losetup --find --show "$work/try" 2>/dev/null) || skip "no loop device here"
+losetup -d "$loop"
+export REFILL=$refill
+mkdir "$work/images" "$work/left"
+compare=("$root/scripts/compare-filesystems.sh" -d "$work/images" -s 400M -o "$work/left")
+options=(-- --model mha-125m --layers 4 --tokens 256 --page-tokens 32 --queue-depth 8)
+
+gone() {
+  [ -z "$(ls -A "$work/images")" ] || fail "$1 left $(ls -A "$work/images")"
+  ! grep -q "$work/images" /proc/mounts || fail "$1 left mounts"
+  ! losetup -a | grep -q "$work/images" || fail "$1 left loop devices"
+}
+
+expect 0 "${compare[@]}" -r 2 "${options[@]}"
+gone "a whole run"
+rows=$(tail -n +2 "$work/left/filesystems.csv" | cut -d, -f1 | sort -u | tr '\n' ' ')
+for name in directory ext4 xfs btrfs btrfs-nodatasum; do
+  case " $rows" in
+    *" $name "*) ;;
+    *) grep -q "skipped $name: ." "$work/err" || fail "neither $name nor a reason: $rows" ;;
+  esac
+done
+python3 - "$work/left/filesystems.json" <<'PY' || fail "filesystems.json"
+import json, sys
+result = json.load(open(sys.argv[1]))
+assert result["rows"] and all(row["wrong_bytes"] == 0 and row["rounds"] == 2 for row in result["rows"])
+PY
+! command -v gnuplot >/dev/null || [ -s "$work/left/filesystems.png" ] || fail "no picture"
+
+# Without a mkfs: the reason, and the others.
+mkdir "$work/bin"
+for tool in $(compgen -c | sort -u | grep -v '^mkfs\.\|^\[\|/'); do
+  path=$(type -P "$tool") && ln -sf "$path" "$work/bin/$tool" 2>/dev/null
+done
+expect 0 env PATH="$work/bin" "${compare[@]}" -r 1 "${options[@]}"
+says 'skipped ext4: no mkfs.ext4'
+gone "a run without mkfs"
+
+# Ctrl-C at several moments.
+for after in 0.1 0.4 0.9 1.6; do
+  timeout -s INT "$after" "${compare[@]}" -r 50 "${options[@]}" >/dev/null 2>&1
+  gone "Ctrl-C after $after s"
+done
+expect 2 "${compare[@]}" -r none
+finish

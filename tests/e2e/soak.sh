@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# timeout: 900
+# Reads and writes under faults and signals for SOAK_S seconds (30; `make soak` says 600), on a
+# faultfs and on a plain directory in turn: sweeps and verifications, both engines, a few depths and
+# page sizes, drawn from SEED. Asked of every run:
+#   - it ends, by itself or by the signal, within its limit
+#   - a fault that damages data never passes: exit 1; one that does not damage never makes a page
+#     wrong
+#   - its descriptors are as many at the end of a long run as they were at its beginning
+#   - no report of a sanitizer. `make soak` runs a program with AddressSanitizer and LeakSanitizer
+set -u
+. "$(dirname "$0")/lib.sh.inc"
+. "$root/tests/faultfs/mount.sh.inc"
+soak_s=${SOAK_S:-30}
+RANDOM=${SEED:=$$}
+echo "SEED=$SEED${no_faultfs:+, $no_faultfs}"
+plain=$work/plain
+mkdir "$plain"
+# Plugins of hwloc leak in libraries that are gone when the leak is told.
+export HWLOC_PLUGINS_PATH=/nonexistent ASAN_OPTIONS=exitcode=99
+runs=0 good=0 failed_runs=0 damaged=0 interrupted=0
+
+pick() { # one of the words
+  local words=("$@")
+  picked=${words[RANDOM % $#]}
+}
+
+# Faults that a run survives, that end it, and that damage data. `-` is none.
+benign=('-' 'read short path=*.kv every=3' 'read delay every=20 seconds=0.02'
+  'write delay every=20 seconds=0.02')
+ending=('read eio path=*.kv every=50' 'write eio path=*.partial every=40'
+  'write enospc path=*.partial nth=9' 'allocate enospc' 'sync eio' 'link eio' 'open eio path=*.kv'
+  'read hang path=*.kv from=65536 nth=20' 'write hang path=*.partial from=65536 nth=20')
+damaging=('read flip path=*.kv from=65536 every=5' 'write flip path=*.partial from=65536 every=4'
+  'write torn path=*.partial from=65536 every=4')
+
+draw() { # chooses where, what and which fault
+  local command engine
+  pick 16 32; page=$picked
+  pick 1 4 32; depth=$picked
+  pick uring pread; engine=$picked
+  pick sweep verify; command=$picked
+  directory=$plain rule=- kind=benign
+  if [ -n "$mount" ] && [ $((RANDOM % 3)) != 0 ]; then
+    directory=$mount
+    pick benign benign ending damaging; kind=$picked
+    case $kind in
+      benign) pick "${benign[@]}" ;;
+      ending) pick "${ending[@]}" ;;
+      damaging) pick "${damaging[@]}" ;;
+    esac
+    rule=$picked
+  fi
+  line=("$refill" "$command" --device playback:zero --model mha-125m --layers 6 --tokens 264
+    --page-tokens "$page" --queue-depth "$depth" --engine "$engine" --io-timeout 1s
+    --target "$directory")
+  [ "$command" = verify ] || line+=(--alpha 0.3,0.9 --policy overlap,serial --repeat 1)
+}
+
+# Makes sure of a stored file for what only reads, and of none for what damages it in the making.
+prepare() {
+  [ -z "$mount" ] || rules '# none'
+  case $rule in
+    'write'* | allocate* | sync* | link*) rm -f "$directory"/* ;;
+    'read'* | open*) "${line[@]}" >/dev/null 2>&1 ;;
+  esac
+  [ "$rule" = - ] || rules "$rule"
+}
+
+judge() { # exit status, signal
+  local status=$1 by=$2 about="${line[*]:1} under '$rule', signal $2"
+  if grep -q 'ERROR: \|LeakSanitizer\|runtime error' "$work/err"; then
+    fail "$about: $(cat "$work/err")"
+  fi
+  [ "$status" -lt 124 ] || [ "$by" != - ] || fail "$about: ended with status $status"
+  [ "$by" = - ] || { interrupted=$((interrupted + 1)); return; }
+  case $status in
+    0)
+      good=$((good + 1))
+      # What was damaged may not have been read; then nothing was injected.
+      [ $kind != damaging ] || ! grep -q "flip\|torn" "$control/log" 2>/dev/null ||
+        fail "$about: damaged, and yet exit 0: $(head -n 3 "$control/log")"
+      ;;
+    1)
+      failed_runs=$((failed_runs + 1))
+      [ $kind = damaging ] && damaged=$((damaged + 1))
+      [ $kind != benign ] || fail "$about: exit 1: $(tail -n 3 "$work/err")"
+      [ $kind != ending ] || ! grep -qi wrong "$work/err" || fail "$about: $(cat "$work/err")"
+      ;;
+    *) fail "$about: exit $status: $(tail -n 5 "$work/err")" ;;
+  esac
+}
+
+# One run; every fourth gets a signal at a random moment.
+one() {
+  local by=- victim status leaks
+  draw
+  prepare
+  # What a hanging drive may still write to is left mapped on purpose: no leak.
+  case $rule in *hang*) leaks=0 ;; *) leaks=1 ;; esac
+  ASAN_OPTIONS=exitcode=99:detect_leaks=$leaks timeout -k 5 60 "${line[@]}" </dev/null \
+    >"$work/out" 2>"$work/err" &
+  victim=$!
+  if [ $((RANDOM % 4)) = 0 ]; then
+    pick INT TERM KILL; by=$picked
+    sleep "0.$(printf %03d $((RANDOM % 700)))"
+    # To the program, which timeout(1) has started.
+    kill -"$by" $(cat "/proc/$victim/task/$victim/children" 2>/dev/null) 2>/dev/null || by=-
+  fi
+  wait $victim 2>/dev/null
+  status=$?
+  judge "$status" "$by"
+  runs=$((runs + 1))
+}
+
+# Descriptors of a run of many rounds, early and late.
+count_descriptors() {
+  local victim child early=0 late=0 try
+  "$refill" sweep --device playback:zero --model mha-125m --layers 6 --tokens 264 --page-tokens 16 \
+    --alpha 0.3,0.9 --repeat 400 --budget 6s --target "$plain" >/dev/null 2>"$work/err" &
+  victim=$!
+  for try in $(seq 50); do
+    sleep 0.1
+    early=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
+    [ "$early" -gt 8 ] && break
+  done
+  sleep 1
+  early=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
+  while kill -0 $victim 2>/dev/null; do
+    child=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
+    [ "$child" -gt "$late" ] && late=$child
+    sleep 0.2
+  done
+  wait $victim || fail "the long sweep: $(cat "$work/err")"
+  [ "$late" -le "$early" ] || fail "descriptors grew from $early to $late in one sweep"
+  echo "descriptors: $early after a second, $late at most"
+}
+
+rule=-
+count_descriptors
+while [ $SECONDS -lt "$soak_s" ] && [ $failures -lt 5 ]; do one; done
+[ -z "$mount" ] || rules '# none'
+# The last word: what is left reads back right, after all of that.
+for directory in "$plain" ${mount:+"$mount"}; do
+  rm -f "$directory"/refill-*.kv
+  expect 0 "$refill" verify --device playback:zero --model mha-125m --layers 6 --tokens 264 \
+    --target "$directory"
+  sleep 0.5
+  expect 0 "$refill" verify --device playback:zero --model mha-125m --layers 6 --tokens 264 \
+    --target "$directory"
+  [ -z "$(find "$directory" -type f ! -name 'refill-*.kv')" ] || fail "left: $(ls -A "$directory")"
+done
+echo "$runs runs in $SECONDS s: $good good, $failed_runs ended by their fault ($damaged of them by" \
+  "damage), $interrupted by a signal"
+[ $runs -ge 5 ] || fail "only $runs runs"
+finish
