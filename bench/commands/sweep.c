@@ -69,6 +69,7 @@ static int run_rounds(struct sweeping *all, struct error *error) {
   int *order = calloc((size_t)sweep->n_points, sizeof *order);
   if (!order) return error_set(error, -ENOMEM, "no memory for %d points", sweep->n_points);
   int64_t rounds = all->options->repeat ? all->options->repeat : SWEEP_GROUPS_MIN;
+  rig_announce_rounds(&all->warnings, &all->rig.target, sweep_round_bytes(sweep), rounds);
   progress_begin(&all->progress, stderr, "sweep", expected_round_s(sweep) * (double)rounds);
   int failed = 0;
   while (!failed && sweep_wants_more(sweep)) {

@@ -168,6 +168,18 @@ double sweep_expected_s(const struct sweep *sweep, const struct point *point) {
   return 3 * (read_s + write_s) + 2 * compute_s; /* alone, together, overlapped, verified */
 }
 
+double sweep_round_bytes(const struct sweep *sweep) {
+  const struct rig *rig = sweep->rig;
+  double pages = 0;
+  for (int i = 0; i < sweep->n_points && rig->sink; i++) {
+    const struct point *point = &sweep->points[i];
+    if (point->policy == POLICY_RECOMPUTE) continue;
+    int legs = point->n_past > 0 ? 3 : 2; /* without past there is nothing to write beside */
+    pages += (double)legs * (double)pipeline_pages(point->n_new, rig->page_tokens);
+  }
+  return pages * (double)rig->layers * (double)rig->page_stride_bytes;
+}
+
 void sweep_shuffle(int *order, int n, uint64_t seed, int round) {
   for (int i = 0; i < n; i++) order[i] = i;
   uint64_t stream = prng_stream(seed, (uint64_t)round);

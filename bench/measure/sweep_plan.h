@@ -55,6 +55,9 @@ int sweep_choose_alphas(double alpha_star, double alpha_max, double *alphas);
 /* Seconds that one group of a point is expected to take. */
 double sweep_expected_s(const struct sweep *sweep, const struct point *point);
 
+/* Bytes that one round writes to the drive: alone, beside reads, and overlapped. */
+double sweep_round_bytes(const struct sweep *sweep);
+
 /* A seeded shuffle of 0..n-1 for round `round`. */
 void sweep_shuffle(int *order, int n, uint64_t seed, int round);
 

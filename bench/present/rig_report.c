@@ -20,6 +20,20 @@ void rig_announce(void *context, const struct target *target, uint64_t bytes) {
     warnings_tell(context, WARNING_WEAR, stderr, "%s before the first measurement", need);
 }
 
+void rig_announce_rounds(struct warnings *warnings, const struct target *target, double round_bytes,
+                         int64_t rounds) {
+  double all_bytes = round_bytes * (double)rounds;
+  char each[UNITS_TEXT_BYTES];
+  char all[UNITS_TEXT_BYTES];
+  if (!(round_bytes > 0)) return;
+  units_format_bytes(each, round_bytes);
+  units_format_bytes(all, all_bytes);
+  fprintf(stderr, "refill: writing %s a round to %s, into the same file; %s in %lld rounds\n", each,
+          target->path, all, (long long)rounds);
+  if (all_bytes > LARGE_WRITE_BYTES)
+    warnings_tell(warnings, WARNING_WEAR, stderr, "%s in %lld rounds", all, (long long)rounds);
+}
+
 static json_t *engine_to_json(const struct io_engine_info *info) {
   return json_pack("{s:s, s:b, s:I, s:I, s:I}", "description", info->description, "emulated",
                    info->emulated, "short_count", (json_int_t)info->short_count, "retry_count",

@@ -13,6 +13,11 @@
  */
 void rig_announce(void *context, const struct target *target, uint64_t bytes);
 
+/* Tells on stderr what a sweep's rounds will write, over and over into the same file: drives wear
+ * by that, not by the space taken. `rounds` is the fewest that will be run. */
+void rig_announce_rounds(struct warnings *warnings, const struct target *target, double round_bytes,
+                         int64_t rounds);
+
 /* What was obtained: model, geometry, device, engines, target. The caller owns it. */
 json_t *rig_to_json(const struct rig *rig);
 

@@ -98,6 +98,22 @@ Test(sweep_plan, alphas_in_any_order_make_ascending_points, .timeout = 60) {
   fixture_close(&fixture);
 }
 
+Test(sweep_plan, round_bytes_are_what_the_legs_write, .timeout = 60) {
+  struct fixture fixture = {0};
+  struct error error = {0};
+  cr_assert_eq(fixture_open(&fixture,
+                            "--device playback:zero --page-tokens 16 --tokens 512 --alpha 0,0.5",
+                            512, &error),
+               0, "%s", error.message);
+  struct sweep sweep = {.rig = &fixture.rig, .n_lengths = 1, .scouts = {{.n_tokens = 512}}};
+  cr_assert_eq(sweep_make_points(&sweep, &error), 0);
+  double layer_pages = 2 * 32 + 3 * 16; /* alpha 0: alone, overlapped; 0.5: beside reads too */
+  cr_assert_float_eq(sweep_round_bytes(&sweep),
+                     layer_pages * 6 * (double)fixture.rig.page_stride_bytes, 0.5);
+  sweep_free(&sweep);
+  fixture_close(&fixture);
+}
+
 Test(sweep_plan, pieces_merge_pages_or_cut_them) {
   cr_assert_eq(layer_io_piece_bytes(49152, 1 << 20, 4096), 21 * 49152);
   cr_assert_eq(layer_io_piece_bytes(1 << 20, 1 << 20, 4096), 1 << 20);
@@ -154,7 +170,8 @@ Test(sweep_plan, whole_sweep_on_a_paced_drive, .timeout = 120) {
   struct fixture fixture = {0};
   struct error error = {0};
   cr_assert_eq(fixture_open(&fixture,
-                            "--device playback:zero --engine null:read=400MB/s,write=400MB/s "
+                            /* so slow that a busy box cannot turn which stage binds */
+                            "--device playback:zero --engine null:read=40MB/s,write=40MB/s "
                             "--page-tokens 16 --tokens 512 --repeat 2 --alpha 0.25,0.75",
                             512, &error),
                0, "%s", error.message);
