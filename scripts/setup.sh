@@ -11,7 +11,7 @@
 # Where it may not install, it prints the exact command and fails.
 set -u
 
-# package  a command (c:) or header (h:) that it brings
+# package  a command (c:) or header (h:, or another file found like one) that it brings
 DEMO="gcc c:gcc
 make c:make
 pkg-config c:pkg-config
@@ -19,7 +19,11 @@ liburing-dev h:liburing.h
 libhwloc-dev h:hwloc.h
 libdnnl-dev h:oneapi/dnnl/dnnl.h
 libjansson-dev h:jansson.h
-gnuplot-nox c:gnuplot"
+gnuplot-nox c:gnuplot
+libjs-chart.js h:chart.js/chart.min.js
+clang c:clang
+lld c:wasm-ld
+wasi-libc h:wasm32-wasi/math.h"
 
 TEST="$DEMO
 libcriterion-dev h:criterion/criterion.h
@@ -28,15 +32,19 @@ clang-format c:clang-format
 python3 c:python3
 python3-jsonschema c:jsonschema
 libfuse3-dev h:fuse3/fuse.h
-fuse3 c:fusermount3"
+fuse3 c:fusermount3
+chromium c:chromium
+chromium-driver c:chromedriver
+python3-selenium h:selenium/__init__.py"
 
 DEVELOP="$TEST
-clang c:clang
 clang-tidy c:clang-tidy
 cppcheck c:cppcheck"
 
-# Where compilers look; the pattern covers Debian's multiarch folders. Overridden in tests.
-INCLUDE_DIRS=${SETUP_INCLUDE_DIRS:-/usr/include /usr/local/include /usr/include/*-linux-gnu}
+# Where compilers look, and scripts of the page and Python's packages lie; the pattern covers Debian's
+# multiarch folders. Overridden in tests.
+INCLUDE_DIRS=${SETUP_INCLUDE_DIRS:-/usr/include /usr/local/include /usr/include/*-linux-gnu \
+  /usr/share/javascript /usr/lib/python3/dist-packages}
 
 has_header() {
   local dir
