@@ -32,20 +32,18 @@ static json_t *inputs_to_json(const struct plan_inputs *inputs) {
   return json;
 }
 
-static void outputs_to_json(const struct plan *plan, const struct plan_outputs *outputs,
-                            json_t *json) {
+static void outputs_to_json(const struct plan_outputs *outputs, json_t *json) {
   const struct plan_output *output;
   for (int i = 0; (output = plan_output_at(i)); i++)
-    if (plan->shown[output->section]) set(json, output->name, plan_output_get(outputs, output));
+    set(json, output->name, plan_output_get(outputs, output));
 }
 
 static void words_to_json(const struct plan *plan, json_t *json) {
   const struct plan_outputs *out = &plan->outputs;
-  if (plan->shown[PLAN_COST]) json_object_set_new(json, "external", json_boolean(out->external));
-  if (plan->shown[PLAN_TTFT]) json_object_set_new(json, "regime", json_string(out->regime));
-  if (plan->shown[PLAN_DECODE]) json_object_set_new(json, "zone", json_string(out->zone));
-  if (plan->shown[PLAN_MOE]) json_object_set_new(json, "moe_bound", json_string(out->moe_bound));
-  if (!plan->shown[PLAN_DISAGGREGATION]) return;
+  json_object_set_new(json, "external", json_boolean(out->external));
+  json_object_set_new(json, "regime", json_string(out->regime));
+  json_object_set_new(json, "zone", json_string(out->zone));
+  json_object_set_new(json, "moe_bound", json_string(out->moe_bound));
   json_t *gates = json_array();
   for (int i = 0; i < N_GATES; i++)
     json_array_append_new(gates, json_pack("{s:s, s:b}", "gate",
@@ -59,7 +57,6 @@ static json_t *intervals_to_json(const struct plan *plan) {
   json_t *json = json_object();
   const struct plan_output *output;
   for (int i = 0; (output = plan_output_at(i)); i++) {
-    if (!plan->shown[output->section]) continue;
     json_object_set_new(
         json, output->name,
         json_pack("{s:o, s:o, s:o}", "median", result_real(plan_output_get(&plan->outputs, output)),
@@ -119,7 +116,7 @@ static json_t *points_to_json(const struct plan *plan) {
 static json_t *turns_to_json(const struct plan *plan) {
   json_t *array = json_array();
   struct turns turns = plan_turns(&plan->inputs, &plan->outputs);
-  for (int turn = 1; plan->shown[PLAN_TURNS] && turn <= (int)plan->inputs.turns; turn++) {
+  for (int turn = 1; turn <= (int)plan->inputs.turns; turn++) {
     struct turns_point p = turns_at(&turns, turn);
     json_t *json = json_pack("{s:i, s:f, s:f, s:f}", "turn", turn, "n_tokens", p.n_tokens, "n_past",
                              p.n_past, "n_new", p.n_new);
@@ -171,7 +168,7 @@ static json_t *vary_to_json(const struct plan *plan) {
       set(json, "input_value", value / range->input->scale);
       plan_input_set(&inputs, range->input, value);
       plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
-      outputs_to_json(plan, &outputs, json);
+      outputs_to_json(&outputs, json);
       json_array_append_new(array, json);
     }
   }
@@ -180,7 +177,7 @@ static json_t *vary_to_json(const struct plan *plan) {
 
 void plan_to_json(const struct plan *plan, json_t *result) {
   json_object_set_new(result, "source", source_to_json(plan));
-  outputs_to_json(plan, &plan->outputs, result);
+  outputs_to_json(&plan->outputs, result);
   words_to_json(plan, result);
   json_object_set_new(result, "inputs", inputs_to_json(&plan->inputs));
   json_object_set_new(result, "intervals", intervals_to_json(plan));

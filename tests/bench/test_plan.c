@@ -1,6 +1,5 @@
 /*
- * The planner: all vectors of the models through its inputs and outputs, ranges, influences, and
- * what it takes out of results.
+ * The planner: all vectors of the models through its inputs and outputs, ranges, influences.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/plan/from.h"
 #include "bench/plan/outputs.h"
 #include "bench/plan/vary.h"
 #include "bench_test.h"
@@ -260,8 +258,7 @@ Test(plan, each_input_moves_something) {
   }
 }
 
-/* ---- ranges and influences ---------------------------------------------------------------------
- */
+/* ---- ranges and influences ---- */
 
 Test(plan, ranges_take_their_unit_from_the_high_end) {
   struct plan_range range;
@@ -289,143 +286,4 @@ Test(plan, influences_are_those_of_the_formulas) {
     bool bandwidth = strcmp(influences[i].input->name, "nvme-bw") == 0;
     cr_assert(fabs(influences[i].elasticity - (bandwidth ? -1 : 1)) < 1e-9);
   }
-}
-
-/* ---- results
- * -------------------------------------------------------------------------------------- */
-
-#define SWEEP                                                                                      \
-  "{'schema':'refill/1','command':'sweep','rig':{'model':'llama-3-70b','layers_run':40,"           \
-  "'layers_model':80,'dtype':'bf16','kv_dtype':'bf16','page_tokens':64,"                           \
-  "'page_payload_bytes':262144,'device':{'name':'cpu'}},"                                          \
-  "'summary':[{'n_tokens':4096,'compute_s_per_token':0.0004,'read_s_per_token':0.0001,"            \
-  "'write_s_per_token':0.0002,'best_alpha':0.5}],'points':["                                       \
-  "{'n_tokens':4096,'policy':'recompute','alpha':0,'n_new':4096,'n_past':0,"                       \
-  "'compute_alone_s':{'median':1.6,'ci_low':1.52,'ci_high':1.76}},"                                \
-  "{'n_tokens':4096,'policy':'overlap','alpha':0.5,'n_new':2048,'n_past':2048,"                    \
-  "'read_alone_s':{'median':0.2,'ci_low':0.18,'ci_high':0.22}}]}"
-
-/* JSON with single quotes. */
-static json_t *result_of(const char *text) {
-  char copy[4096];
-  snprintf(copy, sizeof copy, "%s", text);
-  for (char *at = copy; *at; at++)
-    if (*at == '\'') *at = '"';
-  json_error_t wrong;
-  json_t *json = json_loads(copy, 0, &wrong);
-  cr_assert(json, "%s", wrong.text);
-  return json;
-}
-
-static int take(json_t *result, struct plan_inputs *inputs, struct plan_uncertainty *uncertainty,
-                double n, struct error *error) {
-  struct plan_source source;
-  plan_inputs_default(inputs);
-  return plan_take_result(inputs, uncertainty, &source, result, n, error);
-}
-
-Test(plan, a_result_brings_times_of_all_layers_and_intervals) {
-  json_t *result = result_of(SWEEP);
-  struct plan_inputs inputs;
-  struct plan_uncertainty u;
-  struct error error = {0};
-  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0, "%s", error.message);
-  expect(inputs.compute_s_per_token, 0.0008, "T of 80 layers", 0);
-  expect(inputs.cost.context_tokens, 4096, "context", 0);
-  expect(inputs.cost.kv_bytes_per_token, 327680, "KV", 0);
-  expect(inputs.cost.params, 70553706496, "params", 0);
-  expect(u.compute_low, 0.0008 * 0.95, "T low", 0);
-  expect(u.read_high, 0.0002 * 1.1, "R high", 0);
-  double low[PLAN_OUTPUTS_MAX], high[PLAN_OUTPUTS_MAX];
-  plan_intervals(&inputs, &u, PLAN_TTFT, low, high);
-  struct plan_outputs outputs;
-  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
-  const struct plan_output *output;
-  for (int i = 0; (output = plan_output_at(i)); i++) {
-    if (strcmp(output->name, "e") != 0) continue;
-    expect(outputs.e, 4, "e", 0);
-    expect(low[i], 4 * 0.95 / 1.1, "e low", 0);
-    expect(high[i], 4 * 1.1 / 0.9, "e high", 0);
-  }
-  json_decref(result);
-}
-
-Test(plan, what_a_result_lacks_is_named) {
-  static const struct {
-    const char *key, *sub, *must;
-  } cases[] = {{"rig", "layers_run", "layers_run"},
-               {"summary", "compute_s_per_token", "compute_s_per_token"},
-               {"summary", "n_tokens", "n_tokens"}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    for (int null = 0; null < 2; null++) {
-      json_t *result = result_of(SWEEP);
-      json_t *part = json_object_get(result, cases[i].key);
-      if (json_is_array(part)) part = json_array_get(part, 0);
-      if (null)
-        json_object_set_new(part, cases[i].sub, json_null());
-      else
-        json_object_del(part, cases[i].sub);
-      struct plan_inputs inputs;
-      struct plan_uncertainty u;
-      struct error error = {0};
-      cr_assert_eq(take(result, &inputs, &u, 0, &error), -EINVAL, "%s", cases[i].sub);
-      cr_assert(strstr(error.message, cases[i].must), "%s", error.message);
-      cr_assert(strstr(error.message, "accepted"), "%s", error.message);
-      json_decref(result);
-    }
-  }
-}
-
-Test(plan, hostile_numbers_and_texts_do_no_harm) {
-  static const char *const numbers[] = {"1e300", "-1", "0", "4.5e9", "\"many\"", "[1]", "{}"};
-  static const char *const keys[] = {"layers_run", "layers_model"};
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-    for (int k = 0; k < 3; k++) {
-      json_t *result = result_of(SWEEP);
-      json_t *part = k < 2 ? json_object_get(result, "rig")
-                           : json_array_get(json_object_get(result, "summary"), 0);
-      json_object_set_new(part, k < 2 ? keys[k] : "n_tokens",
-                          json_loads(numbers[i], JSON_DECODE_ANY, NULL));
-      struct plan_inputs inputs;
-      struct plan_uncertainty u;
-      struct error error = {0};
-      cr_assert_eq(take(result, &inputs, &u, 0, &error), -EINVAL, "%s %d", numbers[i], k);
-      json_decref(result);
-    }
-  }
-  json_t *result = result_of(SWEEP);
-  json_object_set_new(json_object_get(json_object_get(result, "rig"), "device"), "name",
-                      json_string("cpu\x1b[31m\n"));
-  struct plan_inputs inputs;
-  struct plan_uncertainty u;
-  struct plan_source source;
-  struct error error = {0};
-  plan_inputs_default(&inputs);
-  cr_assert_eq(plan_take_result(&inputs, &u, &source, result, 0, &error), 0);
-  cr_assert_str_eq(source.device, "cpu?[31m?");
-  json_decref(result);
-}
-
-Test(plan, results_without_times_are_refused) {
-  json_t *result = result_of("{'command':'doctor'}");
-  struct plan_inputs inputs;
-  struct plan_uncertainty u;
-  struct error error = {0};
-  cr_assert_eq(take(result, &inputs, &u, 0, &error), -EINVAL);
-  cr_assert(strstr(error.message, "doctor"), "%s", error.message);
-  json_decref(result);
-}
-
-Test(plan, what_is_typed_replaces_what_was_measured) {
-  json_t *result = result_of(SWEEP);
-  struct plan_inputs inputs;
-  struct plan_uncertainty u;
-  struct plan_outputs outputs;
-  struct error error = {0};
-  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0);
-  set(&inputs, "nvme-bw", 327680 / 0.0004);
-  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
-  expect(outputs.read_s_per_token, 0.0004, "R by the bandwidth typed", 0);
-  expect(outputs.compute_s_per_token, 0.0008, "T as measured", 0);
-  json_decref(result);
 }
