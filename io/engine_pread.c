@@ -42,6 +42,7 @@ struct pread_engine {
   pthread_cond_t work_came; /* for threads */
   pthread_cond_t work_done; /* for the caller; on CLOCK_MONOTONIC */
   bool is_closing;
+  bool is_abandoned; /* the last of the threads frees it */
   int queue_depth, under_way;
   int wanted; /* completions that the caller waits for, so that it is not woken for each */
   struct queue waiting, done, unused;
@@ -50,7 +51,7 @@ struct pread_engine {
   int n_files;
   struct placement placement;
   pthread_t threads[THREADS_MAX];
-  int n_threads;
+  int n_threads, n_running;
 };
 
 static void push(struct queue *queue, int depth, int slot) {
@@ -64,6 +65,18 @@ static int pop(struct queue *queue, int depth) {
   queue->head = (queue->head + 1) % depth;
   queue->count--;
   return slot;
+}
+
+static void free_all(struct pread_engine *self) {
+  pthread_cond_destroy(&self->work_came);
+  pthread_cond_destroy(&self->work_done);
+  pthread_mutex_destroy(&self->mutex);
+  free(self->waiting.slots);
+  free(self->done.slots);
+  free(self->unused.slots);
+  free(self->slots);
+  free(self->fds);
+  free(self);
 }
 
 /* ---- the threads ------------------------------------------------------------------------ */
@@ -112,7 +125,9 @@ static void *run_thread(void *argument) {
     push(&self->done, self->queue_depth, index);
     if (self->done.count >= self->wanted) pthread_cond_signal(&self->work_done);
   }
+  bool is_last = --self->n_running == 0 && self->is_abandoned;
   pthread_mutex_unlock(&self->mutex);
+  if (is_last) free_all(self);
   return NULL;
 }
 
@@ -177,19 +192,15 @@ static int pread_reap(struct io_engine *engine, struct io_completion *completion
 
 /* ---- opening and closing ---------------------------------------------------------------- */
 
-/* Waits for the threads. False where some are still in the kernel after the time is over: what they
- * use must then stay. */
-static bool join_threads(struct pread_engine *self) {
+/* Waits for the threads to end, until a time. */
+static void join_threads(struct pread_engine *self) {
   struct timespec deadline;
   clock_gettime(CLOCK_MONOTONIC, &deadline);
   deadline.tv_sec += (time_t)CLOSE_TIMEOUT_S;
-  bool all = true;
   for (int i = 0; i < self->n_threads; i++) {
-    if (pthread_clockjoin_np(self->threads[i], NULL, CLOCK_MONOTONIC, &deadline) == 0) continue;
-    pthread_detach(self->threads[i]);
-    all = false;
+    if (pthread_clockjoin_np(self->threads[i], NULL, CLOCK_MONOTONIC, &deadline) != 0)
+      pthread_detach(self->threads[i]);
   }
-  return all;
 }
 
 /* Threads finish what was submitted, then end. Those that a drive never answers are left behind,
@@ -201,16 +212,12 @@ static void pread_close(struct io_engine *engine) {
   self->is_closing = true;
   pthread_cond_broadcast(&self->work_came);
   pthread_mutex_unlock(&self->mutex);
-  if (!join_threads(self)) return;
-  pthread_cond_destroy(&self->work_came);
-  pthread_cond_destroy(&self->work_done);
-  pthread_mutex_destroy(&self->mutex);
-  free(self->waiting.slots);
-  free(self->done.slots);
-  free(self->unused.slots);
-  free(self->slots);
-  free(self->fds);
-  free(self);
+  join_threads(self);
+  pthread_mutex_lock(&self->mutex);
+  self->is_abandoned = self->n_running > 0;
+  bool is_abandoned = self->is_abandoned;
+  pthread_mutex_unlock(&self->mutex);
+  if (!is_abandoned) free_all(self);
 }
 
 static int allocate(struct pread_engine *self, const struct io_engine_config *config) {
@@ -244,7 +251,10 @@ static void init_locks(struct pread_engine *self) {
 static int start_threads(struct pread_engine *self, struct error *error) {
   int wanted = self->queue_depth < THREADS_MAX ? self->queue_depth : THREADS_MAX;
   for (; self->n_threads < wanted; self->n_threads++) {
+    pthread_mutex_lock(&self->mutex); /* a thread may count itself out at once */
     int code = -pthread_create(&self->threads[self->n_threads], NULL, run_thread, self);
+    if (code == 0) self->n_running++;
+    pthread_mutex_unlock(&self->mutex);
     if (code < 0)
       return error_set(error, code, "starting thread %d of %d for engine pread: %s (see ulimit -u)",
                        self->n_threads + 1, wanted, strerror(-code));

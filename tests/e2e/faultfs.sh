@@ -47,7 +47,8 @@ names() {
   ends "$rule" "$words" "$@"
   says '(layer [0-9]*)'
   byte=$(sed -n 's/.* at byte \([0-9]*\).*/\1/p' "$work/err" | tail -n 1)
-  awk -v byte="${byte:--1}" '{ split($4, at, "+"); if (byte >= at[1] && byte < at[1] + at[2]) ok = 1 }
+  awk -v byte="${byte:--1}" '
+    { split($4, at, "+"); if (byte >= at[1] && byte - at[1] < at[2]) ok = 1 }
     END { exit !ok }' "$control/log" || fail "$step: byte $byte is not in $(cat "$control/log")"
 }
 

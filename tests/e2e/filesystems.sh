@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 120
-# scripts/compare-filesystems.sh: leaves its three files, skips with the reason, and removes all that
-# it made, after Ctrl-C too.
+# scripts/compare-filesystems.sh: leaves its three files, skips with the reason, and removes all
+# that it made, after Ctrl-C too.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 skip() { echo "SKIPPED: $*"; exit 77; }
@@ -31,8 +31,8 @@ for name in directory ext4 xfs btrfs btrfs-nodatasum; do
 done
 python3 - "$work/left/filesystems.json" <<'PY' || fail "filesystems.json"
 import json, sys
-result = json.load(open(sys.argv[1]))
-assert result["rows"] and all(row["wrong_bytes"] == 0 and row["rounds"] == 2 for row in result["rows"])
+rows = json.load(open(sys.argv[1]))["rows"]
+assert rows and all(row["wrong_bytes"] == 0 and row["rounds"] == 2 for row in rows)
 PY
 ! command -v gnuplot >/dev/null || [ -s "$work/left/filesystems.png" ] || fail "no picture"
 

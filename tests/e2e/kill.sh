@@ -38,7 +38,10 @@ look() { # directory
   local name
   for name in $(ls -A "$1"); do
     case $name in
-      refill-*.partial) [ "$1" != "$plain" ] || fail "SIGKILL left $name"; partial=$((partial + 1)) ;;
+      refill-*.partial)
+        [ "$1" != "$plain" ] || fail "SIGKILL left $name"
+        partial=$((partial + 1))
+        ;;
       refill-probe-*) fail "SIGKILL left $name" ;;
       refill-*.kv) ;;
       *) fail "SIGKILL left $name" ;;

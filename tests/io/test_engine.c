@@ -236,6 +236,28 @@ CONTRACT(closes_with_requests_under_way) {
   rig_end(&rig);
 }
 
+/* A pipe that nobody writes to is a drive that does not answer. */
+CONTRACT(closes_over_a_request_that_nothing_answers) {
+  if (!subject->moves) return;
+  struct rig rig;
+  int ends[2];
+  rig_begin(&rig, false);
+  cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+  close(rig.fds[1]);
+  rig.fds[1] = ends[0];
+  rig_open(&rig, subject->name);
+  struct io_request request = rig_request(&rig, IO_READ, 0);
+  request.file = 1;
+  cr_assert_eq(rig.engine->ops->submit(rig.engine, &request, 1, NULL), 1);
+  double start_s = clock_now_s();
+  rig.engine->ops->close(rig.engine);
+  rig.engine = NULL;
+  cr_expect_lt(clock_now_s() - start_s, 8);
+  close(ends[1]); /* now it is answered; what was left behind must find what it needs */
+  clock_sleep_until_s(clock_now_s() + 0.1);
+  rig_end(&rig);
+}
+
 CONTRACT(closing_nothing_is_allowed) {
   char name[48];
   snprintf(name, sizeof name, "%.*s", (int)strcspn(subject->name, ":"), subject->name);
