@@ -15,6 +15,8 @@
 extern const struct io_engine_ops io_engine_uring;
 extern const struct io_engine_ops io_engine_pread;
 extern const struct io_engine_ops io_engine_null;
+extern const struct io_engine_ops io_engine_mmap;
+extern const struct io_engine_ops io_engine_cufile;
 extern const struct io_engine_ops io_engine_skeleton; /* compiled, not in the table */
 
 /* Lets tests stand between an engine and the kernel. Either member may be NULL. */

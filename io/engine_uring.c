@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ static int enter_and_wait(struct uring_engine *self, unsigned min, double timeou
 
 /* True when the kernel holds completions that only a system call will deliver. */
 static bool has_deferred_work(const struct uring_engine *self) {
+  if (self->iopoll) return true;
   return (__atomic_load_n(self->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN) != 0;
 }
 
@@ -123,12 +125,19 @@ static void take(struct uring_engine *self, const struct io_request *request, do
   slot->piece = -1;
   self->under_way++;
   int code = 0;
-  if (!engine_request_is_valid(request, self->n_files, &code)) {
+  bool valid = engine_request_is_valid(request, self->n_files, &code);
+  if (valid && self->iopoll && request->op == IO_SYNC) {
+    /* Polled rings sync nothing: here, then. */
+    code = fdatasync(self->fds[request->file]) < 0 ? -errno : 0;
+    valid = false;
+  }
+  if (!valid) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
     assert(sqe != NULL);
     io_uring_prep_nop(sqe);
     sqe->user_data = (unsigned)index;
     slot->refused = code;
+    slot->is_done = code == 0;
     return;
   }
   if (request->op != IO_SYNC) {
@@ -160,7 +169,7 @@ static int uring_submit(struct io_engine *engine, const struct io_request *reque
 static bool finish(struct uring_engine *self, int index, int64_t result, int *error_code) {
   struct uring_slot *slot = &self->slots[index];
   const struct engine_faults *faults = self->core.faults;
-  if (slot->refused != 0) {
+  if (slot->refused != 0 || slot->is_done) {
     *error_code = slot->refused;
   } else {
     if (faults != NULL && faults->result != NULL)
@@ -214,6 +223,8 @@ static int uring_reap(struct io_engine *engine, struct io_completion *completion
     if (deadline_s == 0) deadline_s = now_s + (timeout_s > 0 ? timeout_s : 0);
     if (has_polled && now_s >= deadline_s) break;
     int missing = min - n < self->under_way ? min - n : self->under_way;
+    /* A polled ring would spin in the kernel without looking at the time. */
+    if (self->iopoll) missing = 0;
     code = enter_and_wait(self, missing > 0 ? (unsigned)missing : 0, deadline_s - now_s);
     if (code < 0 && code != -ETIME && code != -EINTR && code != -EAGAIN && code != -EBUSY)
       return error_set(error, code, "waiting in io_uring_enter: %s", strerror(-code));
@@ -239,6 +250,9 @@ static void uring_close(struct io_engine *engine) {
     if (self->n_pieces > 0 && self->under_way == 0) io_uring_unregister_buffers(&self->ring);
     io_uring_queue_exit(&self->ring);
   }
+  for (int i = 0; self->buffered && i < self->n_files; i++) {
+    if (self->fds[i] >= 0) close(self->fds[i]);
+  }
   free(self->fds);
   free(self->pieces);
   free(self->slots);
@@ -259,9 +273,21 @@ static int allocate(struct uring_engine *self, const struct io_engine_config *co
   return 0;
 }
 
+/* Opens the files again without O_DIRECT; what cannot be opened stays closed, and fails when it is
+ * used. */
+static void reopen_buffered(struct uring_engine *self) {
+  self->buffered = true;
+  for (int i = 0; i < self->n_files; i++) {
+    char path[64];
+    int flags = fcntl(self->fds[i], F_GETFL);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", self->fds[i]);
+    self->fds[i] = flags < 0 ? -1 : open(path, (flags & O_ACCMODE) | O_CLOEXEC);
+  }
+}
+
 /* Registers files and buffers as far as the kernel lets us, and says how far that was. */
 static int register_all(struct uring_engine *self, const struct io_engine_config *config,
-                        bool nofixed, const char *features, struct error *error) {
+                        bool nofixed, struct error *error) {
   char files[64] = "files not registered";
   char buffers[96] = "buffers not registered (nofixed)";
   if (!nofixed && config->n_files > 0) {
@@ -276,15 +302,14 @@ static int register_all(struct uring_engine *self, const struct io_engine_config
     int code = uring_register_buffers(self, config, buffers, sizeof buffers, error);
     if (code < 0) return code;
   }
-  snprintf(self->core.public.info.description, IO_TEXT_BYTES, "io_uring: %s, %s, %s", features,
-           files, buffers);
+  snprintf(self->core.public.info.description, IO_TEXT_BYTES, "io_uring: %s%s, %s, %s",
+           self->features, self->buffered ? ", through the page cache" : "", files, buffers);
   return 0;
 }
 
 static int uring_open(struct io_engine **engine, const struct io_engine_config *config,
                       struct error *error) {
   struct uring_options options;
-  const char *features = "";
   int code = uring_parse_options(&options, config->options, error);
   if (code == 0) code = engine_check_host_buffers(config, "uring", error);
   if (code < 0) return code;
@@ -296,9 +321,10 @@ static int uring_open(struct io_engine **engine, const struct io_engine_config *
     error_set(error, code, "no memory for a queue of %d requests", config->queue_depth);
     goto fail;
   }
-  code = uring_setup_ring(self, &options, &features, error);
+  if (options.buffered) reopen_buffered(self);
+  code = uring_setup_ring(self, &options, error);
   if (code < 0) goto fail;
-  code = register_all(self, config, options.nofixed, features, error);
+  code = register_all(self, config, options.nofixed, error);
   if (code < 0) goto fail;
   *engine = &self->core.public;
   return 0;

@@ -13,6 +13,9 @@
 struct uring_options {
   bool nofixed;      /* register neither files nor buffers */
   bool sqpoll;       /* a kernel thread takes submissions */
+  bool iopoll;       /* completions are polled from the drive, without interrupts */
+  bool buffered;     /* through the page cache: files are opened again without O_DIRECT */
+  bool defer;        /* the best that there is, said aloud */
   bool coop_taskrun; /* begin the ladder at coop-taskrun */
   bool plain;        /* no taskrun flag at all */
 };
@@ -26,8 +29,9 @@ struct uring_piece {
 
 struct uring_slot {
   struct engine_transfer transfer;
-  int piece;   /* registered buffer's index, -1: none */
-  int refused; /* not 0: a request that never went out completes with this */
+  int piece;    /* registered buffer's index, -1: none */
+  int refused;  /* not 0: a request that never went out completes with this */
+  bool is_done; /* likewise, and it was done */
 };
 
 struct uring_engine {
@@ -36,6 +40,9 @@ struct uring_engine {
   bool ring_is_open;
   bool ring_is_enabled; /* by the first submit: its thread becomes the ring's only issuer */
   bool sqpoll;
+  bool iopoll;
+  bool buffered;     /* fds are the engine's own */
+  char features[96]; /* what the ring got */
   bool files_are_registered;
   int queue_depth;
   int under_way;
@@ -51,10 +58,10 @@ struct uring_engine {
 /* Parses "nofixed,sqpoll,..."; NULL is none. -EINVAL names the option and those accepted. */
 int uring_parse_options(struct uring_options *options, const char *text, struct error *error);
 
-/* Opens a disabled ring with the best features that the kernel grants; *features names them.
- * -ENOTSUP where io_uring is missing or forbidden. */
+/* Opens a disabled ring with the best features that the kernel grants; engine->features names them,
+ * and what was asked for and refused. -ENOTSUP where io_uring is missing or forbidden. */
 int uring_setup_ring(struct uring_engine *engine, const struct uring_options *options,
-                     const char **features, struct error *error);
+                     struct error *error);
 
 /* Registers config's buffers in pieces of at most 1 GiB. Falls back, visibly: `text` receives
  * "buffers registered" or "buffers not registered (why)". Fails only with -ENOMEM of its own. */

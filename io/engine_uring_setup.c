@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 #endif
 
 #define SQPOLL_IDLE_MS 1000
+#define PROBE_BYTES 4096
 
 struct rung {
   const char *features;
@@ -46,6 +48,7 @@ static const struct rung LADDER[] = {
 };
 
 static const struct rung SQPOLL = {"sqpoll", IORING_SETUP_SQPOLL};
+static const struct rung IOPOLL = {"iopoll", IORING_SETUP_IOPOLL};
 
 #define N_RUNGS (sizeof LADDER / sizeof LADDER[0])
 
@@ -58,7 +61,10 @@ int uring_parse_options(struct uring_options *options, const char *text, struct 
   } known[] = {{"nofixed", &options->nofixed},
                {"sqpoll", &options->sqpoll},
                {"coop-taskrun", &options->coop_taskrun},
-               {"plain", &options->plain}};
+               {"plain", &options->plain},
+               {"iopoll", &options->iopoll},
+               {"buffered", &options->buffered},
+               {"defer-taskrun", &options->defer}};
   if (text == NULL) return 0;
   for (const char *item = text; item != NULL;) {
     const char *comma = strchr(item, ',');
@@ -71,15 +77,19 @@ int uring_parse_options(struct uring_options *options, const char *text, struct 
     }
     if (!is_known)
       return error_set(error, -EINVAL,
-                       "engine uring has no option '%.*s': it takes nofixed, sqpoll, coop-taskrun "
-                       "and plain, separated by commas",
+                       "engine uring has no option '%.*s': it takes nofixed, sqpoll, iopoll, "
+                       "buffered, defer-taskrun, coop-taskrun and plain, separated by commas",
                        (int)length, item);
     item = comma != NULL ? comma + 1 : NULL;
   }
-  if (options->sqpoll + options->coop_taskrun + options->plain > 1)
+  if (options->sqpoll + options->iopoll + options->defer + options->coop_taskrun + options->plain >
+      1)
     return error_set(error, -EINVAL,
-                     "engine uring takes only one of sqpoll, coop-taskrun and plain, not '%s'",
+                     "engine uring takes only one of sqpoll, iopoll, defer-taskrun, coop-taskrun "
+                     "and plain, not '%s'",
                      text);
+  if (options->iopoll && options->buffered)
+    return error_set(error, -EINVAL, "engine uring: iopoll needs O_DIRECT, not buffered files");
   return 0;
 }
 
@@ -127,21 +137,55 @@ static int try_rung(struct uring_engine *engine, const struct rung *rung) {
   return -ENOSYS; /* before Linux 5.11 a wait has no timeout */
 }
 
+/* Reads one block as a polled ring would. A drive without polled queues says so only then: 0, or
+ * why not. */
+static int probe_iopoll(const struct uring_engine *engine) {
+  struct io_uring ring;
+  void *block = aligned_alloc(PROBE_BYTES, PROBE_BYTES);
+  int fd = -1;
+  for (int i = 0; i < engine->n_files && fd < 0; i++) {
+    int flags = fcntl(engine->fds[i], F_GETFL);
+    if (flags >= 0 && (flags & O_ACCMODE) != O_WRONLY) fd = engine->fds[i];
+  }
+  int code = block == NULL ? -ENOMEM : fd < 0 ? -EBADF : 0;
+  if (code == 0) code = io_uring_queue_init(1, &ring, IORING_SETUP_IOPOLL);
+  if (code < 0) {
+    free(block);
+    return code;
+  }
+  struct io_uring_cqe *cqe = NULL;
+  io_uring_prep_read(io_uring_get_sqe(&ring), fd, block, PROBE_BYTES, 0);
+  code = io_uring_submit(&ring);
+  if (code >= 0) code = io_uring_wait_cqe(&ring, &cqe);
+  if (code >= 0) code = cqe->res < 0 ? cqe->res : 0;
+  io_uring_queue_exit(&ring);
+  free(block);
+  return code;
+}
+
+/* Tries what was asked for beyond the ladder; what is refused is told and done without. */
+static int try_special(struct uring_engine *engine, const struct uring_options *options) {
+  const struct rung *rung = options->sqpoll ? &SQPOLL : &IOPOLL;
+  int code = options->iopoll ? probe_iopoll(engine) : 0;
+  if (code == 0) code = try_rung(engine, rung);
+  engine->sqpoll = code == 0 && options->sqpoll;
+  engine->iopoll = code == 0 && options->iopoll;
+  snprintf(engine->features, sizeof engine->features, code == 0 ? "%s" : "%s refused (%s), ",
+           rung->features, strerror(-code));
+  return code;
+}
+
 int uring_setup_ring(struct uring_engine *engine, const struct uring_options *options,
-                     const char **features, struct error *error) {
+                     struct error *error) {
   assert(engine != NULL && options != NULL);
-  engine->sqpoll = options->sqpoll;
   size_t first = options->plain ? 2 : options->coop_taskrun ? 1 : 0;
+  if ((options->sqpoll || options->iopoll) && try_special(engine, options) == 0) return 0;
+  size_t used = strlen(engine->features);
   int code = -EINVAL;
-  if (options->sqpoll) {
-    *features = SQPOLL.features;
-    code = try_rung(engine, &SQPOLL);
-  } else {
-    /* A kernel refuses flags that it does not know with EINVAL. */
-    for (size_t i = first; i < N_RUNGS && code == -EINVAL; i++) {
-      *features = LADDER[i].features;
-      code = try_rung(engine, &LADDER[i]);
-    }
+  /* A kernel refuses flags that it does not know with EINVAL. */
+  for (size_t i = first; i < N_RUNGS && code == -EINVAL; i++) {
+    snprintf(engine->features + used, sizeof engine->features - used, "%s", LADDER[i].features);
+    code = try_rung(engine, &LADDER[i]);
   }
   return code < 0 ? refuse_ring(code, (unsigned)engine->queue_depth, error) : 0;
 }

@@ -25,7 +25,8 @@ struct subject {
 #define SUBJECTS                                                                                   \
   {                                                                                                \
     {"uring", true}, {"uring:nofixed", true}, {"uring:coop-taskrun", true}, {"uring:plain", true}, \
-        {"uring:sqpoll", true}, {"pread", true}, {"null", false}, {                                \
+        {"uring:sqpoll", true}, {"uring:buffered", true}, {"uring:iopoll", true}, {"mmap", true},  \
+        {"pread", true}, {"null", false}, {                                                        \
       "null:read=10GB/s,write=5GB/s", false                                                        \
     }                                                                                              \
   }
@@ -270,7 +271,9 @@ Test(engine_table, lists_and_finds) {
   cr_expect_str_eq(io_engine_at(0)->name, "uring");
   cr_expect_str_eq(io_engine_at(1)->name, "pread");
   cr_expect_str_eq(io_engine_at(2)->name, "null");
-  cr_expect_null(io_engine_at(3));
+  cr_expect_str_eq(io_engine_at(3)->name, "mmap");
+  cr_expect_str_eq(io_engine_at(4)->name, "cufile");
+  cr_expect_null(io_engine_at(5));
   cr_expect_null(io_engine_at(-1));
   cr_expect_null(io_engine_find("uringg"));
   cr_expect_null(io_engine_find("uring:nofixed"));
@@ -288,7 +291,10 @@ Test(engine_table, refuses_with_what_is_accepted) {
   struct io_engine_config good = {.queue_depth = 4};
   expect_refused("libaio", good, "uring, pread, null");
   expect_refused("", good, "uring, pread, null");
-  expect_refused("uring:iopoll", good, "nofixed");
+  expect_refused("uring:iopol", good, "nofixed");
+  expect_refused("uring:iopoll,sqpoll", good, "only one");
+  expect_refused("uring:iopoll,buffered", good, "O_DIRECT");
+  expect_refused("mmap:x", good, "none");
   expect_refused("uring:", good, "nofixed");
   expect_refused("uring:nofixed,", good, "nofixed");
   expect_refused("uring:plain,sqpoll", good, "only one");
@@ -315,4 +321,17 @@ Test(engine_table, refuses_device_buffers) {
   struct io_engine *engine;
   cr_expect_eq(io_engine_open(&engine, "uring", &config, NULL), -ENOTSUP);
   cr_expect_eq(io_engine_open(&engine, "pread", &config, NULL), -ENOTSUP);
+  cr_expect_eq(io_engine_open(&engine, "mmap", &config, NULL), -ENOTSUP);
+}
+
+/* On a box without driver or library, and with host buffers on any: a reason, and what to do. */
+Test(engine_table, cufile_is_refused_with_a_reason) {
+  int byte = 0;
+  struct io_buffer host = {.address = &byte, .bytes = 4096, .kind = IO_BUFFER_HOST};
+  struct io_engine_config config = {.queue_depth = 1, .buffers = &host, .n_buffers = 1};
+  struct io_engine *engine;
+  struct error error = {0};
+  cr_expect_eq(io_engine_open(&engine, "cufile", &config, &error), -ENOTSUP);
+  cr_expect_null(engine);
+  cr_expect_not_null(strstr(error.message, "--engine uring"), "%s", error.message);
 }
