@@ -87,12 +87,13 @@ static int32_t run(struct device *device, const int32_t *tokens, int64_t n, int 
   return output.token;
 }
 
-static void oracle(struct shape shape, const int32_t *tokens, int64_t n, float *state) {
+/* Also gives the last layer's K and V: (n, kv_heads, D) each. */
+static void oracle(struct shape shape, const int32_t *tokens, int64_t n, float *state, float *k,
+                   float *v) {
   struct reference_model model;
   struct error error = {0};
-  size_t row = (size_t)shape.hidden, kv = (size_t)(shape.kv_heads * shape.head_dim);
+  size_t row = (size_t)shape.hidden;
   float *x = malloc((size_t)n * row * sizeof *x), *logits = malloc(512 * sizeof *logits);
-  float *k = malloc((size_t)n * kv * sizeof *k), *v = malloc((size_t)n * kv * sizeof *v);
   cr_assert_eq(reference_model_open(&model, &shape, shape.layers, 3, &error), 0);
   reference_embedding(n, shape.hidden, tokens, model.embedding, x);
   for (int layer = 0; layer < shape.layers; layer++)
@@ -101,8 +102,6 @@ static void oracle(struct shape shape, const int32_t *tokens, int64_t n, float *
   reference_model_close(&model);
   free(x);
   free(logits);
-  free(k);
-  free(v);
 }
 
 /* Root of the summed squares of the difference, over that of what is wanted. */
@@ -115,19 +114,41 @@ static double difference(const float *got, const float *wanted, int n) {
   return sqrt(sum / size);
 }
 
+/* The last layer's leaving pages against K and V, token by token: the last state alone hardly shows
+ * what an early token saw. */
+static void check_pages(struct device *cuda, struct shape shape, int64_t n, const float *k,
+                        const float *v, double allowed) {
+  const size_t row = (size_t)(shape.kv_heads * shape.head_dim), half = PAGE_TOKENS * row;
+  const size_t stride = (2 * half * sizeof(bf16) + 4095) / 4096 * 4096;
+  const char *pages = cuda->ops->buffer(cuda, shape.layers - 1, DEVICE_LEAVING);
+  for (size_t token = 0; token < (size_t)n; token++) {
+    const bf16 *page = (const void *)(pages + token / PAGE_TOKENS * stride);
+    const bf16 *from = page + token % PAGE_TOKENS * row;
+    float got[2][128];
+    for (size_t i = 0; i < row; i++) {
+      got[0][i] = bf16_to_float(from[i]);
+      got[1][i] = bf16_to_float(from[half + i]);
+    }
+    cr_assert_leq(difference(got[0], k + token * row, (int)row), allowed, "K of token %zu", token);
+    cr_assert_leq(difference(got[1], v + token * row, (int)row), allowed, "V of token %zu", token);
+  }
+}
+
 static void check(int head_dim, enum element element, enum element kv_element, double allowed) {
   static const int64_t lengths[] = {1, 65, 96};
   struct shape shape = tiny(head_dim);
   struct device *cuda = open_device("cuda", shape, element, kv_element);
   int32_t tokens[TOKENS_MAX];
+  float k[TOKENS_MAX * 128], v[TOKENS_MAX * 128];
   for (int i = 0; i < TOKENS_MAX; i++) tokens[i] = (i * 37 + 11) % 512;
   for (size_t i = 0; i < 3; i++) {
     float got[256], wanted[256];
     run(cuda, tokens, lengths[i], shape.layers, shape.hidden, got);
-    oracle(shape, tokens, lengths[i], wanted);
+    oracle(shape, tokens, lengths[i], wanted, k, v);
     double off = difference(got, wanted, shape.hidden);
     cr_expect(off <= allowed, "%lld tokens: off by %.4f, %.4f is allowed", (long long)lengths[i],
               off, allowed);
+    if (kv_element == ELEMENT_BF16) check_pages(cuda, shape, lengths[i], k, v, allowed);
   }
   cuda->ops->close(cuda);
 }
