@@ -63,6 +63,7 @@ def summarise(found):
                 row[f"{kind}_gb_per_s"] = statistics.median(mine.values())
                 row[f"{kind}_low"], row[f"{kind}_high"] = min(mine.values()), max(mine.values())
                 row[f"{kind}_ratio"] = ratio(mine, base)
+                row[f"{kind}_samples"] = [round(mine[n], 4) for n in sorted(mine)]
                 row[f"{kind}_us_per_token"] = 1e6 * statistics.median(
                     r[f"storage_{kind}_s_per_token"] for r in of_setting)
             row["cpu_s_per_gb"] = statistics.median(r["cpu_s_per_gb"] for r in of_setting)
@@ -90,10 +91,7 @@ def write_json(path, rounds, found, rows):
         last = results[max(results)]
         described[name] = {
             "target": last.get("target"), "engine": last.get("engine"),
-            "loop_direct_io": text_of(rounds, f"{name}.direct"),
-            "samples": [{"round": number, **{key: row[key] for key in (
-                *SETTING, "read_bytes_per_s", "write_bytes_per_s", "cpu_s_per_gb", "cold")}}
-                        for number, result in results.items() for row in result["storage"]]}
+            "loop_direct_io": text_of(rounds, f"{name}.direct")}
     any_result = next(iter(next(iter(found.values())).values()))
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"schema": "refill/filesystems/1", "refill": any_result["refill"],

@@ -152,7 +152,7 @@ for directory in "$plain" ${mount:+"$mount"}; do
   left=$(find "$directory" -type f ! -name 'refill-*.kv')
   [ -z "$left" ] || fail "left: $left"
 done
-echo "$runs runs in $SECONDS s: $good good, $failed_runs ended by their fault ($damaged of them by" \
-  "damage), $interrupted by a signal"
+echo "$runs runs in $SECONDS s: $good good, $failed_runs ended by their fault" \
+  "($damaged of them by damage), $interrupted by a signal"
 [ $runs -ge 5 ] || fail "only $runs runs"
 finish
