@@ -36,7 +36,8 @@ static int open_rig(struct sweeping *all, struct error *error) {
   int failed = rig_open_options(&all->rig, all->options, rig_announce, &all->warnings, error);
   if (!failed) failed = group_init(&all->sweep.group, &all->rig, error);
   all->sweep.rig = &all->rig;
-  all->sweep.interrupted = command_interrupted;
+  if (!failed) rig_tell(&all->rig);
+  all->sweep.group.interrupted = command_interrupted;
   return failed;
 }
 
@@ -143,6 +144,22 @@ static int report(struct sweeping *all, struct error *error) {
   return failed;
 }
 
+/* Ctrl-C or --budget ended the measuring: what is complete is reported, if anything is. */
+static int cut_short(struct sweeping *all, int why, struct error *error) {
+  int measured = 0;
+  for (int i = 0; i < all->sweep.n_points; i++) measured += all->sweep.points[i].groups > 0;
+  if (measured == 0)
+    return error_set(error, why,
+                     why == -EINTR ? "interrupted before anything was complete"
+                                   : "--budget ended before one group was complete: raise it, or "
+                                     "use fewer --tokens or --alpha");
+  if (why == -EINTR)
+    warnings_add(&all->warnings, WARNING_INTERRUPTED, "%d whole rounds", all->sweep.groups_done);
+  all->sweep.group.interrupted = NULL; /* a trace may still be asked for */
+  all->sweep.group.deadline_s = 0;
+  return 0;
+}
+
 static int sweep_run(const struct options *options, struct error *error) {
   if (leave_check(options, error) < 0) return EXIT_USAGE;
   struct sweeping *all = calloc(1, sizeof *all);
@@ -150,12 +167,7 @@ static int sweep_run(const struct options *options, struct error *error) {
   all->options = options;
   int failed = open_rig(all, error);
   if (!failed) failed = measure(all, error);
-  if (failed == -EINTR && all->sweep.groups_done == 0 && all->sweep.n_points == 0)
-    error_set(error, failed, "interrupted during the first look: nothing is complete yet");
-  else if (failed == -EINTR && command_interrupted()) {
-    warnings_add(&all->warnings, WARNING_INTERRUPTED, "%d whole rounds", all->sweep.groups_done);
-    failed = 0;
-  }
+  if (failed == -EINTR || failed == -ETIME) failed = cut_short(all, failed, error);
   if (!failed && options->trace) failed = leave_trace(all, error);
   if (!failed) failed = report(all, error);
   sweep_free(&all->sweep);

@@ -3,6 +3,8 @@
  */
 #include "bench/measure/break_even.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 
 int64_t break_even_prefix(const struct break_even_point *points, int n) {
@@ -59,6 +61,7 @@ int break_even_measure(struct group *group, int64_t past_max, double budget_s,
     double start_s = clock_now_s();
     if (start_s + 2 * longest_s > deadline_s) break; /* the next one takes about twice as long */
     int failed = measure_prefix(group, n_past, page_tokens, result, error);
+    if (failed == -ETIME) break; /* --budget: what was measured stands */
     if (failed) return failed;
     longest_s = clock_now_s() - start_s;
   }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "bench/measure/verification.h"
 
 #define SLOWDOWN_SHARE_MIN 0.1 /* less of a stage beside others says nothing about a slowdown */
@@ -61,6 +62,8 @@ static void merge_cold(struct point *point, const struct cold_result *cold) {
 }
 
 int group_leg(struct group *group, struct point *point, unsigned legs, struct error *error) {
+  if (group->interrupted && group->interrupted()) return -EINTR;
+  if (group->deadline_s > 0 && clock_now_s() > group->deadline_s) return -ETIME;
   struct rig *rig = group->rig;
   struct pipeline_request request = {
       .sequence = rig_sequence(rig, point->n_tokens, point->n_past),
@@ -106,18 +109,21 @@ static int measure_alone(struct group *group, struct point *point, unsigned leg,
                          struct error *error) {
   if (leg == LEG_READ && point->n_past == 0) return 0;
   int failed = group_leg(group, point, leg, error);
-  if (!failed) take_alone(group, leg);
-  return failed;
+  if (failed) return failed;
+  take_alone(group, leg);
+  struct ttft_layer wall = pipeline_wall(&group->run);
+  if (leg == LEG_READ) group->read_wall_s = wall.read_s;
+  if (leg == LEG_WRITE) group->write_wall_s = wall.write_s;
+  return 0;
 }
 
 static int measure_together(struct group *group, struct point *point, struct error *error) {
   if (point->n_past == 0) return 0;
   int failed = group_leg(group, point, LEG_READ | LEG_WRITE, error);
   if (failed) return failed;
-  pipeline_intervals(&group->run, group->scratch);
-  struct ttft_layer total = pipeline_totals(group->scratch, group->run.n_layers);
-  add(point, METRIC_READ_TOGETHER, total.read_s);
-  add(point, METRIC_WRITE_TOGETHER, total.write_s);
+  struct ttft_layer wall = pipeline_wall(&group->run);
+  add(point, METRIC_READ_TOGETHER, wall.read_s);
+  add(point, METRIC_WRITE_TOGETHER, wall.write_s);
   return 0;
 }
 
@@ -210,6 +216,15 @@ static double ideal_s(const struct point *point, struct ttft_layer alone) {
   return fmax(in_s, fmax(out_s, alone.compute_s));
 }
 
+/* What each stage took alone; storage by the wall, since a gap between two layers' completions is
+ * part of what retrieving costs and of no layer's interval. */
+static struct ttft_layer alone_totals(const struct group *group) {
+  struct ttft_layer total = pipeline_totals(group->alone, group->rig->layers);
+  total.read_s = group->read_wall_s;
+  total.write_s = group->write_wall_s;
+  return total;
+}
+
 static double largest_s(struct ttft_layer total) {
   return fmax(fmax(total.read_s, total.h2d_s),
               fmax(total.compute_s, fmax(total.d2h_s, total.write_s)));
@@ -220,7 +235,7 @@ static void compare_models(struct group *group, struct point *point) {
   double observed_s = group->run.first_token_s;
   pipeline_intervals(&group->run, group->overlapped);
   struct ttft_slowdown slowdown = group_slowdown(&group->run, group->alone, group->overlapped);
-  struct ttft_layer alone = pipeline_totals(group->alone, layers);
+  struct ttft_layer alone = alone_totals(group);
   struct ttft_layer own = pipeline_totals(group->overlapped, layers);
   struct ttft_prediction pipelined = predict(group, point, group->alone, NULL);
   struct ttft_prediction contended = predict(group, point, group->alone, &slowdown);
@@ -240,12 +255,14 @@ static void compare_models(struct group *group, struct point *point) {
   add(point, METRIC_SLOWDOWN_WRITE, slowdown.write);
   add(point, METRIC_EFFICIENCY, largest_s(own) / observed_s);
   add(point, METRIC_EFFICIENCY_DURABLE, largest_s(own) / group->run.durable_s);
-  add(point, METRIC_MIDDLE_READ, group->overlapped[layers / 2].read_s);
+  /* Layers that were reaped together leave no interval to the later ones: then the mean. */
+  double middle_s = group->overlapped[layers / 2].read_s;
+  add(point, METRIC_MIDDLE_READ, middle_s > 0 ? middle_s : own.read_s / layers);
   add(point, METRIC_MIDDLE_COMPUTE, group->overlapped[layers / 2].compute_s);
 }
 
 static void add_alone(struct group *group, struct point *point) {
-  struct ttft_layer total = pipeline_totals(group->alone, group->rig->layers);
+  struct ttft_layer total = alone_totals(group);
   bool stores = group->rig->config.options->store;
   if (point->n_past > 0) add(point, METRIC_READ_ALONE, total.read_s);
   if (group->rig->device->info.staged && point->n_past > 0)
@@ -253,6 +270,15 @@ static void add_alone(struct group *group, struct point *point) {
   add(point, METRIC_COMPUTE_ALONE, total.compute_s);
   if (group->rig->device->info.staged && stores) add(point, METRIC_D2H_ALONE, total.d2h_s);
   if (stores) add(point, METRIC_WRITE_ALONE, total.write_s);
+}
+
+/* The legs before have put the same bytes into the sink: spoil them, so that an overlapped run that
+ * wrote nothing cannot pass for one that did. */
+static int spoil_sink(struct group *group, const struct point *point, struct error *error) {
+  struct rig *rig = group->rig;
+  if (!rig->sink || !rig->device->info.kv_resident) return 0;
+  return verify_spoil(rig->sink, rig->layers, point->n_past / rig->page_tokens,
+                      pipeline_pages(point->n_new, rig->page_tokens), error);
 }
 
 /* New KV as it stands in the sink after the overlapped run. */
@@ -290,12 +316,14 @@ int group_measure(struct group *group, struct point *point, int index, bool veri
   unsigned write_leg = group->rig->config.options->store ? LEG_WRITE : 0;
   unsigned legs[3] = {LEG_READ, write_leg, LEG_COMPUTE};
   memset(group->alone, 0, (size_t)group->rig->layers * sizeof *group->alone);
+  group->read_wall_s = group->write_wall_s = 0;
   int failed = 0;
   for (int i = 0; i < 3 && !failed; i++) {
     unsigned leg = legs[index % 2 ? 2 - i : i];
     if (leg) failed = measure_alone(group, point, leg, error);
     if (!failed && i == 1 && write_leg) failed = measure_together(group, point, error);
   }
+  if (!failed && verify_sink && write_leg) failed = spoil_sink(group, point, error);
   if (!failed) failed = group_leg(group, point, LEG_READ | LEG_COMPUTE | write_leg, error);
   if (failed) return failed;
   add(point, METRIC_FIRST_TOKEN, group->run.first_token_s);

@@ -15,7 +15,10 @@
 
 /* Room for one group, made once. */
 struct group {
-  struct rig *rig;               /* the caller's */
+  int (*interrupted)(void); /* asked before each leg: then -EINTR; NULL: never */
+  double deadline_s;        /* on clock_now_s(), asked before each leg: then -ETIME; 0: none */
+  double read_wall_s, write_wall_s; /* of the legs alone: first submission to last completion */
+  struct rig *rig;                  /* the caller's */
   struct pipeline_run run;       /* the leg under way; after group_measure(): the overlapped run */
   struct ttft_layer *alone;      /* [layers] each stage alone */
   struct ttft_layer *overlapped; /* [layers] the overlapped run's own intervals */

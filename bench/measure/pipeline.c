@@ -349,6 +349,18 @@ void pipeline_intervals(const struct pipeline_run *run, struct ttft_layer *layer
   }
 }
 
+struct ttft_layer pipeline_wall(const struct pipeline_run *run) {
+  const struct pipeline_layer *first = &run->layers[0];
+  const struct pipeline_layer *last = &run->layers[run->n_layers - 1];
+  return (struct ttft_layer){
+      .read_s = last->read.end_s - first->read.start_s,
+      .h2d_s = last->h2d.end_s - first->h2d.start_s,
+      .compute_s = last->compute.end_s - first->compute.start_s,
+      .d2h_s = last->d2h.end_s - first->d2h.start_s,
+      .write_s = last->write.end_s - first->write.start_s,
+  };
+}
+
 struct ttft_layer pipeline_totals(const struct ttft_layer *layers, int n_layers) {
   struct ttft_layer total = {0};
   for (int layer = 0; layer < n_layers; layer++) {

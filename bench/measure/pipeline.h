@@ -104,6 +104,9 @@ int64_t pipeline_pages(int64_t tokens, int64_t page_tokens);
 /* Per-layer durations by the interval definitions of design section 2. layers[n_layers]. */
 void pipeline_intervals(const struct pipeline_run *run, struct ttft_layer *layers);
 
+/* Each stage by the wall: from its first start to its last end; 0 where it did not run. */
+struct ttft_layer pipeline_wall(const struct pipeline_run *run);
+
 /* Sums of the durations over layers. */
 struct ttft_layer pipeline_totals(const struct ttft_layer *layers, int n_layers);
 

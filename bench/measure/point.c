@@ -66,24 +66,35 @@ struct point_rates point_rates(const struct point *point) {
   return rates;
 }
 
-enum ttft_regime point_regime(const struct point *point) {
-  static const struct {
-    enum metric metric;
-    enum ttft_regime regime;
-  } terms[] = {{METRIC_COMPUTE_ALONE, REGIME_COMPUTE},
-               {METRIC_READ_ALONE, REGIME_READ},
-               {METRIC_H2D_ALONE, REGIME_H2D},
-               {METRIC_D2H_ALONE, REGIME_D2H},
-               {METRIC_WRITE_ALONE, REGIME_WRITE}};
-  enum ttft_regime regime = REGIME_COMPUTE;
+struct regime_term {
+  enum metric metric;
+  enum ttft_regime regime;
+};
+
+/* The stage that takes longest alone. */
+static struct regime_term longest_term(const struct point *point) {
+  static const struct regime_term terms[] = {{METRIC_COMPUTE_ALONE, REGIME_COMPUTE},
+                                             {METRIC_READ_ALONE, REGIME_READ},
+                                             {METRIC_H2D_ALONE, REGIME_H2D},
+                                             {METRIC_D2H_ALONE, REGIME_D2H},
+                                             {METRIC_WRITE_ALONE, REGIME_WRITE}};
+  struct regime_term longest = terms[0];
   double longest_s = -1;
   for (unsigned i = 0; i < sizeof terms / sizeof *terms; i++) {
     double seconds = point_median(point, terms[i].metric);
     if (!(seconds > longest_s)) continue;
     longest_s = seconds;
-    regime = terms[i].regime;
+    longest = terms[i];
   }
-  return regime;
+  return longest;
+}
+
+enum ttft_regime point_regime(const struct point *point) {
+  return longest_term(point).regime;
+}
+
+static enum metric binding_leg(const struct point *point) {
+  return longest_term(point).metric;
 }
 
 /* Relative difference of the medians of the later and the earlier half of the samples. */
@@ -96,11 +107,10 @@ static double drift_of(const struct samples *samples) {
 }
 
 enum point_deviation point_deviation(const struct point *point) {
+  const struct samples *binding = &point->metrics[binding_leg(point)];
   double error = fabs(point_median(point, METRIC_ERROR_PIPELINED));
-  double spread = 0;
-  const enum metric legs[] = {METRIC_READ_ALONE, METRIC_COMPUTE_ALONE, METRIC_WRITE_ALONE};
-  for (int i = 0; i < 3; i++) spread = fmax(spread, stats_spread(&point->metrics[legs[i]]));
-  if (!(error > 2 * spread) || error < 0.02) return DEVIATION_NONE;
+  if (binding->n < 2) return DEVIATION_NONE; /* one sample has no spread to compare with */
+  if (!(error > 2 * stats_spread(binding)) || error < 0.02) return DEVIATION_NONE;
   double slowest = fmax(
       point_median(point, METRIC_SLOWDOWN_COMPUTE),
       fmax(point_median(point, METRIC_SLOWDOWN_READ), point_median(point, METRIC_SLOWDOWN_WRITE)));

@@ -19,8 +19,7 @@ static int pass_s(struct group *group, struct point *point, unsigned leg, double
                   struct error *error) {
   int failed = group_leg(group, point, leg, error);
   if (failed) return failed;
-  pipeline_intervals(&group->run, group->scratch);
-  struct ttft_layer total = pipeline_totals(group->scratch, group->rig->layers);
+  struct ttft_layer total = pipeline_wall(&group->run);
   *seconds = leg == LEG_READ ? total.read_s : total.write_s;
   return 0;
 }

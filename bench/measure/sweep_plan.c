@@ -15,7 +15,6 @@
 
 static int leg_s(struct sweep *sweep, struct point *point, unsigned legs, struct ttft_layer *total,
                  struct error *error) {
-  if (sweep->interrupted && sweep->interrupted()) return -EINTR;
   int failed = group_leg(&sweep->group, point, legs, error);
   if (failed) return failed;
   pipeline_intervals(&sweep->group.run, sweep->group.scratch);
@@ -73,6 +72,8 @@ static int scout_one(struct sweep *sweep, struct sweep_scout *scout, struct erro
 int sweep_scout_all(struct sweep *sweep, struct error *error) {
   const struct options_counts *lengths = &sweep->rig->config.options->tokens;
   sweep->started_s = clock_now_s();
+  double budget_s = sweep->rig->config.options->budget_s;
+  if (budget_s > 0) sweep->group.deadline_s = sweep->started_s + budget_s;
   for (int i = 0; i < lengths->n; i++) {
     sweep->scouts[i] = (struct sweep_scout){.n_tokens = lengths->values[i]};
     int failed = scout_one(sweep, &sweep->scouts[i], error);

@@ -35,8 +35,7 @@ struct sweep {
   int n_lengths;
   struct point *points; /* recompute of each length first in its run of points */
   int n_points;
-  int groups_done;          /* whole rounds */
-  int (*interrupted)(void); /* asked between runs; NULL: never */
+  int groups_done; /* whole rounds */
   double started_s;
 };
 

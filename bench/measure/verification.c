@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "base/memory.h"
 #include "bench/measure/bounded_file.h"
 
 #define READ_BACK_BYTES ((size_t)4 << 20) /* at a time */
@@ -95,5 +96,23 @@ int verify_written(struct device *device, const struct kv_file *sink, int layers
                                    timeout_s, wrong_pages, error);
   free(crcs);
   bounded_reader_free(&reader);
+  return failed;
+}
+
+int verify_spoil(const struct kv_file *sink, int layers, int64_t first_page, int64_t n_pages,
+                 struct error *error) {
+  size_t bytes = kv_file_alignment(sink);
+  struct memory block = {0};
+  int failed = memory_map(&block, bytes, NULL, 1, error);
+  if (failed) return failed;
+  memset(block.address, 0x5a, bytes);
+  for (int layer = 0; layer < layers && !failed; layer++)
+    for (int64_t page = first_page; page < first_page + n_pages && !failed; page++) {
+      off_t offset = (off_t)kv_file_page_offset(sink, layer, page);
+      if (pwrite(kv_file_fd(sink), block.address, bytes, offset) != (ssize_t)bytes)
+        failed = error_set(error, errno ? -errno : -EIO, "preparing the new KV's file at byte %lld",
+                           (long long)offset);
+    }
+  memory_unmap(&block);
   return failed;
 }

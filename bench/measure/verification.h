@@ -28,6 +28,11 @@ int verify_written(struct device *device, const struct kv_file *sink, int layers
                    int64_t first_page, int64_t n_pages, double timeout_s, int64_t *wrong_pages,
                    struct error *error);
 
+/* Overwrites the first block of each of these pages in `sink` with a pattern, before a run that is
+ * to write them: what it does not write is then wrong. */
+int verify_spoil(const struct kv_file *sink, int layers, int64_t first_page, int64_t n_pages,
+                 struct error *error);
+
 /* Sets the CRCs of all pages of a file being made from the device's KV cache (resident), or of one
  * layer. */
 int verify_record_layer(struct device *device, struct kv_file *file, int layer, int64_t first_page,

@@ -107,6 +107,7 @@ char *calibration_answer(const struct calibration *calibration,
 }
 
 void calibration_warn(const struct calibration *calibration, struct warnings *warnings) {
+  char reason[WARNINGS_DETAIL_BYTES];
   const struct compute_grid *compute = &calibration->compute;
   for (int i = 0; i < compute->n_new * compute->n_past; i++) {
     const struct grid_point *point = &compute->points[i];
@@ -120,7 +121,8 @@ void calibration_warn(const struct calibration *calibration, struct warnings *wa
   for (int i = 0; i < calibration->storage.n_rows; i++) {
     const struct storage_row *row = &calibration->storage.rows[i];
     if (row->cold_known && row->cold.verdict == COLD_NOT_PROVEN)
-      warnings_add(warnings, WARNING_COLD_NOT_PROVEN, "%s", row->cold.text);
+      warnings_add(warnings, WARNING_COLD_NOT_PROVEN, "%s",
+                   cold_reason(row->cold.text, reason, sizeof reason));
   }
 }
 

@@ -102,3 +102,18 @@ void rig_warn(const struct rig *rig, struct warnings *warnings) {
                  rig->layers);
   if (rig->target.path[0]) target_warn(&rig->target, reader->description, warnings);
 }
+
+void rig_tell(const struct rig *rig) {
+  if (!rig->source_made || !rig->config.keep_source) return;
+  fprintf(stderr, "refill: stored KV stays in %s for later runs; delete it when you are done\n",
+          kv_file_path(rig->source));
+}
+
+char *cold_reason(const char *cold, char *text, size_t bytes) {
+  static const char prefix[] = "not proven (";
+  bool wrapped = strncmp(cold, prefix, sizeof prefix - 1) == 0;
+  snprintf(text, bytes, "%s", wrapped ? cold + sizeof prefix - 1 : cold);
+  size_t length = strlen(text);
+  if (wrapped && length > 0 && text[length - 1] == ')') text[length - 1] = '\0';
+  return text;
+}

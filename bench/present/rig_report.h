@@ -18,6 +18,12 @@ void rig_announce(void *context, const struct target *target, uint64_t bytes);
 void rig_announce_rounds(struct warnings *warnings, const struct target *target, double round_bytes,
                          int64_t rounds);
 
+/* Tells on stderr where stored KV that this run made is kept for later runs. */
+void rig_tell(const struct rig *rig);
+
+/* Why reads are not proven cold: a cold text without its "not proven (" and ")". text[bytes]. */
+char *cold_reason(const char *cold, char *text, size_t bytes);
+
 /* What was obtained: model, geometry, device, engines, target. The caller owns it. */
 json_t *rig_to_json(const struct rig *rig);
 

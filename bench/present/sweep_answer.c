@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "bench/present/rig_report.h"
 #include "bench/present/sweep_report.h"
 
-#define SAME_SHARE 0.05 /* a TTFT this close to recompute is no gain and no loss */
+#define ALPHA_ROUNDED 0.05 /* whole pages may move alpha this far without a word */
+#define SAME_SHARE 0.05    /* a TTFT this close to recompute is no gain and no loss */
 
 /* Appends to a text of ANSWER_BYTES; what does not fit is cut. */
 static void append(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -141,6 +143,7 @@ char *sweep_answer(const struct sweep *sweep, const struct break_even *break_eve
 }
 
 void sweep_warn(const struct sweep *sweep, struct warnings *warnings) {
+  char reason[WARNINGS_DETAIL_BYTES];
   bool io_bound = false;
   bool compute_bound = false;
   bool any = false;
@@ -163,7 +166,11 @@ void sweep_warn(const struct sweep *sweep, struct warnings *warnings) {
                    100 * point_median(point, METRIC_ERROR_PIPELINED),
                    point_deviation_name(deviation));
     if (point->cold_known && point->cold.verdict == COLD_NOT_PROVEN)
-      warnings_add(warnings, WARNING_COLD_NOT_PROVEN, "%s", point->cold.text);
+      warnings_add(warnings, WARNING_COLD_NOT_PROVEN, "%s",
+                   cold_reason(point->cold.text, reason, sizeof reason));
+    if (fabs(point->alpha - point->alpha_asked) > ALPHA_ROUNDED)
+      warnings_add(warnings, WARNING_ALPHA_ROUNDED, "%.4g asked, %.4g measured", point->alpha_asked,
+                   point->alpha);
   }
   if (any && !io_bound) warnings_add(warnings, WARNING_NO_IO_BOUND, "%s", "");
   if (any && !compute_bound) warnings_add(warnings, WARNING_NO_COMPUTE_BOUND, "%s", "");

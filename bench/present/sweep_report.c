@@ -8,11 +8,20 @@
 
 #include "bench/present/result.h"
 
+/* Median over rounds of a/b, sample by sample: both were taken in the same round. Where an
+ * interruption left one of them more, the ratio of medians. */
+static double paired_ratio(const struct samples *a, const struct samples *b) {
+  if (a->n != b->n) return stats_median(a->values, a->n) / stats_median(b->values, b->n);
+  struct samples ratios = {.n = a->n};
+  for (int i = 0; i < a->n; i++) ratios.values[i] = a->values[i] / b->values[i];
+  return stats_median(ratios.values, ratios.n);
+}
+
 static double speedup(const struct sweep *sweep, const struct point *point) {
   for (int i = 0; i < sweep->n_points; i++) {
     const struct point *other = &sweep->points[i];
     if (other->n_tokens != point->n_tokens || other->policy != POLICY_RECOMPUTE) continue;
-    return point_median(other, METRIC_FIRST_TOKEN) / point_median(point, METRIC_FIRST_TOKEN);
+    return paired_ratio(&other->metrics[METRIC_FIRST_TOKEN], &point->metrics[METRIC_FIRST_TOKEN]);
   }
   return NAN;
 }
@@ -81,6 +90,7 @@ struct table *sweep_table(const struct sweep *sweep) {
 
 static const struct table_column layer_columns[] = {
     {.title = "tokens", .name = "n_tokens", .kind = TABLE_COUNT},
+    {.title = "policy", .name = "policy", .kind = TABLE_TEXT},
     {.title = "alpha", .name = "alpha", .kind = TABLE_REAL, .digits = 4},
     {.title = "middle layer", .name = "middle_layer_bytes", .kind = TABLE_BYTES},
     {.title = "rate", .name = "middle_layer_read_bytes_per_s", .kind = TABLE_RATE},
@@ -113,6 +123,7 @@ struct table *sweep_layer_table(const struct sweep *sweep) {
     double read_s = point_median(point, METRIC_MIDDLE_READ);
     table_row(table);
     table_count(table, point->n_tokens);
+    table_text(table, policy_name(point->policy));
     table_real(table, point->alpha);
     table_real(table, bytes);
     table_real(table, bytes / read_s);

@@ -36,6 +36,8 @@ static const struct {
     [WARNING_NO_DIRECT] = {"no-o-direct",
                            "O_DIRECT does not work on the target, so the page cache takes part",
                            "use a --target on ext4 or XFS"},
+    [WARNING_ALPHA_ROUNDED] = {"alpha-rounded", "whole pages moved alpha far from what was asked",
+                               "use smaller --page-tokens"},
     [WARNING_KV_NOT_RESIDENT] = {"kv-not-resident",
                                  "the KV cache does not hold all layers, so pages are checked "
                                  "inside the timed run",
