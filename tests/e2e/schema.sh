@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 240
+# timeout: 400
 # results/schema.json: it takes every kind of result that the program leaves, refuses each of them
 # once a required field is gone or of another type, and declares every field there is. JSON lines
 # are whole and carry what is common.
@@ -36,7 +36,7 @@ expect 0 "$refill" compare "$work/played.json" "$work/played.json" -o "$work/com
 expect 0 "$refill" compare "$work/calibrate.json" "$work/calibrate.json" -o "$work/compare-2.json"
 
 python3 - "$root/results/schema.json" "$work"/*.json <<'PY' || failures=$((failures + 1))
-import copy, json, sys
+import json, sys
 from jsonschema import Draft7Validator
 
 schema = json.load(open(sys.argv[1]))
@@ -89,8 +89,10 @@ def undeclared(value, part, path, command=None):
             names.append(path + "." + key)
     return names
 
+whole = {"command_line", "gates"}  # arrays of a least length
 optional = {".host.memory_available_bytes", ".host.turbo", ".host.thp", ".host.load_average",
             ".host.memlock_bytes", ".host.io_uring_disabled", ".host.nvidia_driver"}
+mutated = set()  # commands whose fields were changed: one result of each does
 for path in sys.argv[2:]:
     name = path.rsplit("/", 1)[1]
     result = json.load(open(path))
@@ -103,13 +105,19 @@ for path in sys.argv[2:]:
     fields = required(schema, command)
     if len(fields) < 12:
         fail(f"{name}: only {len(fields)} fields are required")
+    if command in mutated:
+        continue
+    mutated.add(command)
+    short = {k: v[:1] if isinstance(v, list) and k not in whole else v
+             for k, v in result.items()}
     for field in sorted(fields):
         for change in ("gone", "of another type"):
-            broken = copy.deepcopy(result)
+            broken = dict(short)
             if change == "gone":
                 del broken[field]
             else:
-                broken[field] = 3.5 if not isinstance(result[field], (int, float)) else "text"
+                number = result[field] is None or isinstance(result[field], (int, float))
+                broken[field] = {"of": "no field"} if number else 3.5
             if validator.is_valid(broken):
                 fail(f"{name}: accepted with {field} {change}")
 sys.exit(failures > 0)
