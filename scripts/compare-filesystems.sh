@@ -6,14 +6,14 @@
 #
 #   -d DIR     where the images lie (/var/tmp); their drive is what is measured
 #   -s SIZE    of each image (3G)
-#   -r ROUNDS  each measures every filesystem once, in another order (5): a drive that is slow for a
-#              while is slow for all
+#   -r ROUNDS  each measures every filesystem once, in another order (5): a drive that is slow for
+#              a while is slow for all
 #   -o OUT     directory that receives filesystems.json, .csv and .png (.)
 #
-# All filesystems are measured by `refill calibrate`; options after -- are its own (default: 1024
-# tokens of llama-3-8b's KV, pages of 16 and 64 tokens, 1, 8 and 32 requests under way). Needs root.
-# What cannot be made or mounted is skipped with the reason. Images, mounts and loop devices are
-# removed at the end, however it comes.
+# All are measured by one `refill storage`; options after -- are its own (default: KV of llama-3-8b,
+# 1 GiB of it, pages of 128 KiB and 1 MiB, 8 and 32 requests under way). Needs root. What cannot be
+# made or mounted is skipped with the reason. Images, mounts and loop devices are removed at the
+# end, however it comes.
 set -u
 refill=${REFILL:-$(dirname "$0")/../build/refill}
 place=/var/tmp size=3G rounds=5 out=.
@@ -35,8 +35,8 @@ done
 shift $((OPTIND - 1))
 case $rounds in '' | *[!0-9]* | 0) usage ;; esac
 measure=("$@")
-[ ${#measure[@]} -gt 0 ] || measure=(--model llama-3-8b --tokens 1024 --page-tokens 16,64
-  --queue-depth 1,8,32)
+[ ${#measure[@]} -gt 0 ] || measure=(--model llama-3-8b --working-set 1GiB
+  --page-size 128Ki,1Mi --queue-depth 8,32)
 
 stop() {
   echo "compare-filesystems: $*" >&2
@@ -110,21 +110,14 @@ while read -r name package command; do
   # shellcheck disable=SC2086 # a list of words
   set_up "$name" "$package" "${command##*| }" ${command%% |*}
 done < <(table)
-mkdir "$work/directory" && names+=(directory) # what the images lie on
+mkdir "$work/directory" && names=(directory "${names[@]}") # what the images lie on
 
 # ---- measuring ---------------------------------------------------------------------------
 
-for ((round = 0; round < rounds; round++)); do
-  for ((i = 0; i < ${#names[@]}; i++)); do
-    name=${names[(i + round) % ${#names[@]}]}
-    echo "round $((round + 1)) of $rounds: $name" >&2
-    if ! "$refill" calibrate --device playback:zero --repeat 1 "${measure[@]}" \
-      --target "$work/$name" -o "$work/$name.$round.json" >/dev/null 2>"$work/why"; then
-      skipped "$name" "round $((round + 1)): $(grep -v warning "$work/why" | tail -n 1)"
-      rm -f "$work/$name.$round.json"
-    fi
-  done
-done
+targets=()
+for name in "${names[@]}"; do targets+=(--target "$work/$name"); done
+"$refill" storage "${targets[@]}" --repeat "$rounds" "${measure[@]}" -o "$work/storage.json" \
+  >/dev/null || exit 1
 
 # ---- what it says ------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ losetup -d "$loop"
 export REFILL=$refill
 mkdir "$work/images" "$work/left"
 compare=("$root/scripts/compare-filesystems.sh" -d "$work/images" -s 400M -o "$work/left")
-options=(-- --model mha-125m --layers 4 --tokens 256 --page-tokens 32 --queue-depth 8)
+options=(-- --model mha-125m --page-size 1Mi --queue-depth 8 --working-set 16MiB --time 0.05s)
 
 gone() {
   [ -z "$(ls -A "$work/images")" ] || fail "$1 left $(ls -A "$work/images")"
