@@ -185,14 +185,15 @@ void planner_set_measured(struct planner *planner, double compute_s_per_token,
 
 /* ---- what follows -------------------------------------------------------------------- */
 
-/* Rates of the fewest GPUs that run the model, beside its storage. */
+/* Rates of the fewest GPUs that run the model, beside the storage of one server: the cost model
+ * gives a request the bandwidth of one. */
 struct rates {
   double compute_s_per_token, read_s_per_token, write_s_per_token;
 };
 
 static struct rates rates_of(const struct planner *planner, const struct cost_result *cost) {
   const struct cost_input *input = &planner->cost;
-  double write_bytes_per_s = planner->write_bytes_per_s * cost->servers_offload;
+  double write_bytes_per_s = planner->write_bytes_per_s;
   if (cost->external) write_bytes_per_s = fmin(write_bytes_per_s, input->external_bytes_per_s);
   return (struct rates){cost->ttft_min_gpu_s / input->context_tokens,
                         cost->ttft_offload_s / input->context_tokens,
@@ -296,9 +297,8 @@ void planner_evaluate(const struct planner *planner, struct planned *planned) {
                                        rates.write_s_per_token, &regime);
   planned->regime = regime;
   planned->speedup_alpha = cost.ttft_min_gpu_s / planned->ttft_alpha_s;
-  double local_bytes_per_s = input->nvme_bytes_per_s * cost.servers_offload;
-  planned->ttft_local_s = ttft_with(planner, rates, local_bytes_per_s);
-  planned->ttft_twice_local_s = ttft_with(planner, rates, 2 * local_bytes_per_s);
+  planned->ttft_local_s = ttft_with(planner, rates, input->nvme_bytes_per_s);
+  planned->ttft_twice_local_s = ttft_with(planner, rates, 2 * input->nvme_bytes_per_s);
   planned->ttft_external_s = ttft_with(planner, rates, input->external_bytes_per_s);
   plan_batch(planner, &cost, planned);
 }

@@ -75,7 +75,7 @@ function stagesChart(result, rates) {
   return {
     title: "What binds: each stage alone", note: "The highest stage is the floor of TTFT; what TTFT has above it is overlap that was lost.",
     x: {label: "α", min: 0, max: 1}, y: {label: `time (${unit})`},
-    series: [["first_token_s", "TTFT", 0], ["compute_alone_s", "compute", 1], ["read_alone_s", "read", 3], ["write_alone_s", "write", 2]].map(
+    series: [["first_token_s", "TTFT", 5], ["compute_alone_s", "compute", 1], ["read_alone_s", "read", 0], ["write_alone_s", "write", 2]].map(
       ([key, label, color]) => ({label, color, line: true, points: pointsOf(points, key, factor)})),
   };
 }
@@ -163,10 +163,10 @@ function storageChart(result) {
 }
 
 function storageTable(result) {
-  return tableOf("Storage rows", [{text: "what", class: "text"}, "read GB/s", "low", "high", "R µs/token", "write GB/s", "low", "high", "W µs/token", "first page ms", "CPU s/GB", "wrong bytes", {text: "cold", class: "text"}],
+  return tableOf("Storage rows", ["what", "read GB/s", "low", "high", "R µs/token", "write GB/s", "low", "high", "W µs/token", "first page ms", "CPU s/GB", "wrong bytes", {text: "cold", class: "text"}],
     list(result.storage).map((r) => {
       const read = interval(at(r, "read_bytes_per_s"), 1e-9), write = interval(at(r, "write_bytes_per_s"), 1e-9);
-      return [{text: storageName(r), class: "text"}, significant(read.value), significant(read.low), significant(read.high), significant(num(at(r, "storage_read_s_per_token")) * 1e6), significant(write.value), significant(write.low),
+      return [storageName(r), significant(read.value), significant(read.low), significant(read.high), significant(num(at(r, "storage_read_s_per_token")) * 1e6), significant(write.value), significant(write.low),
         significant(write.high), significant(num(at(r, "storage_write_s_per_token")) * 1e6), significant(interval(at(r, "first_page_s"), 1e3).value), significant(num(at(r, "cpu_s_per_gb"))),
         {text: text(at(r, "wrong_bytes")), class: num(at(r, "wrong_bytes")) > 0 ? "bad" : null}, {text: text(at(r, "cold")), class: "text"}];
     }));
