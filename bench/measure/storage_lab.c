@@ -37,10 +37,6 @@ static void cold_end_all(struct lab_bench *bench, const struct cold_probe *probe
   }
 }
 
-static bool through_page_cache(const char *engine) {
-  return strncmp(engine, "mmap", 4) == 0 || strstr(engine, "buffered") != NULL;
-}
-
 static void note(struct lab_row *row, const struct lab_pass_result *pass) {
   bool reads = row->setting.rw != LAB_WRITE;
   bool writes = row->setting.rw != LAB_READ;
@@ -73,9 +69,8 @@ static int pass_once(struct storage_lab *lab, struct lab_row *row, double time_s
   struct lab_bench *bench = &lab->bench;
   struct cold_probe probes[LAB_MEMBERS_MAX];
   bool reads = row->setting.rw != LAB_WRITE;
-  if (through_page_cache(row->setting.engine)) {
-    for (int i = 0; i < bench->n_lanes; i++) lab_member_drop_cache(bench->lanes[i].member);
-  }
+  /* What rows through the page cache left there. */
+  for (int i = 0; i < bench->n_lanes; i++) lab_member_drop_cache(bench->lanes[i].member);
   if (row->setting.fresh) {
     for (int i = 0; i < bench->n_lanes; i++) {
       int failed = lab_output_prepare(&lab->targets[row->target].members[i], true,

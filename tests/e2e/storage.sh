@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# timeout: 150
+# The storage lab over two directories and their stripe, tiny: every row verified, data found
+# again, damage found, what cannot be said, files and devices only read.
+set -u
+. "$(dirname "$0")/lib.sh.inc"
+mkdir "$work/a" "$work/b"
+tiny=(--working-set 16MiB --model mha-125m --time 50ms --repeat 2)
+
+expect 0 "$refill" storage --target "$work/a" --target "$work/b" --target "$work/a,$work/b" \
+  "${tiny[@]}" --page-tokens 16,64 --queue-depth 4 --engine uring,pread -o "$work/rows.json" \
+  --csv "$work/rows.csv"
+json "$work/rows.json" 'len(r["rows"]) == 3 * 2 * 2 * 2'
+json "$work/rows.json" \
+  'all(x["wrong_bytes"] == 0 and x["checked_bytes"] > 0 and not x["refused"] for x in r["rows"])'
+json "$work/rows.json" \
+  'all(len(x["read_bytes_per_s"]["samples"]) == 2 for x in r["rows"] if x["rw"] == "read")'
+json "$work/rows.json" \
+  'all(math.isclose(x["storage_read_s_per_token"] * m(x, "read_bytes_per_s"), 36864, rel_tol=1e-6)
+    for x in r["rows"] if x["rw"] == "read")'
+json "$work/rows.json" 'all(x["page_latency_s"]["p50"] <= x["page_latency_s"]["p999"] for x in r["rows"])'
+json "$work/rows.json" 'all("fio --name=" in x["fio_command"] for x in r["rows"])'
+json "$work/rows.json" 'any(w["name"] == "working-set-small" for w in r["warnings"])'
+[ "$(ls "$work/a" | wc -l)" = 2 ] || fail "left in the target: $(ls "$work/a")"
+
+# Found again; layouts, syncs, streams, mixed, T from a profile.
+expect 0 "$refill" storage --target "$work/a" "${tiny[@]}" --layers 12 --page-tokens 16 \
+  --queue-depth 4 --layout layer-major,token-major --rw read,write --sync-at never,end,layer \
+  --write-to reused,fresh --preallocate off --alpha 0.01 -o "$work/writes.json"
+grep -q writing "$work/err" && fail "the data was made again"
+json "$work/writes.json" 'len(r["rows"]) == 2 * (1 + 2 * 3)'
+json "$work/writes.json" 'all(x["wrong_bytes"] == 0 for x in r["rows"])'
+expect 0 "$refill" storage --target "$work/a" --working-set 16MiB --time 50ms --repeat 2 \
+  --page-size 64Ki --queue-depth 4 --rw read,mixed --streams 3 --alpha 0.01 \
+  --compute playback:h100-sxm-llama-3-70b -o "$work/streams.json"
+json "$work/streams.json" 'len(r["rows"][0]["stream_bytes_per_s"]["samples"]) == 6'
+json "$work/streams.json" \
+  'm(r["rows"][0], "stream_bytes_per_s") <= 1.01 * max(r["rows"][0]["read_bytes_per_s"]["samples"])'
+json "$work/streams.json" 'r["rows"][1]["write_asked_bytes_per_s"] > 1e8'
+json "$work/streams.json" \
+  'r["targets"][0]["summary"][0]["e"] > 0 and r["targets"][0]["summary"][0]["model_pipelined_s"] > 0'
+
+# A damaged block fails the run.
+cp "$(ls "$work"/a/refill-*.kv | head -1)" "$work/b/named.kv"
+printf 'damage' | dd of="$work/b/named.kv" bs=1 seek=9000000 conv=notrunc 2>/dev/null
+expect 1 "$refill" storage --target "$work/b/named.kv" --model mha-125m --time 300ms --repeat 4 --rw read \
+  --page-tokens 16 --queue-depth 4
+says "came back wrong"
+
+# A file is only read; without prefill's rate there is no mixed; cufile says why not.
+head -c 1000000 /dev/urandom >"$work/plain"
+expect 0 "$refill" storage --target "$work/plain" "${tiny[@]}" --page-tokens 16 --queue-depth 2 \
+  --rw read,write -o "$work/plain.json"
+json "$work/plain.json" 'r["rows"][0]["wrong_bytes"] is None and "only read" in r["rows"][1]["refused"]'
+expect 77 "$refill" storage --target "$work/a" "${tiny[@]}" --rw mixed
+says "give --compute"
+expect 77 "$refill" storage --target "$work/a" "${tiny[@]}" --rw read --engine cufile
+says "engine uring"
+expect 2 "$refill" storage --target "$work/a" --engine uring,libaio
+expect 1 "$refill" storage --target "$work/missing"
+finish
