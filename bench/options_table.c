@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench/options_entry.h"
+#include "kernels/cuda/steps.h"
 #include "kernels/device.h"
 
 #define KIB 1024.0
@@ -25,6 +26,12 @@ static const char *const attentions[] = {
     [DEVICE_ATTENTION_CUDNN] = "cudnn",
     [DEVICE_ATTENTION_BUILTIN] = "builtin",
     NULL,
+};
+static const char *const steps[] = {
+#define STEP_NAME(id, name, what, needs) name,
+    CUDA_STEPS(STEP_NAME)
+#undef STEP_NAME
+        NULL,
 };
 static const char *const policies[] = {
     [POLICY_RECOMPUTE] = "recompute",
@@ -224,7 +231,14 @@ static const struct options_entry entries[] = {
     {.name = "all",
      IS(FLAG, MEASURE, V),
      FIELD(all),
-     .help = "verify every combination that this box can run"},
+     .help = "every combination that this box can run; on cuda the GPU's whole check"},
+    {.name = "step",
+     IS(CHOICE, MEASURE, V),
+     FIELD(step),
+     .argument = "STEP",
+     .accepted = steps,
+     .zero = "none",
+     .help = "one step of the GPU's check, in this process; cuda only"},
 
     /* what to leave */
     {.name = "out",

@@ -21,9 +21,10 @@
 #include "bench/present/rig_report.h"
 #include "io/engine.h"
 #include "io/target.h"
+#include "kernels/cuda/loader.h"
 #include "kernels/device.h"
 
-#define FOUND_BYTES 256
+#define FOUND_BYTES 400
 #define PROBE_BYTES                                                                                \
   ((size_t)64 << 20) /* registered to see whether the limit on locked memory allows it */
 #define MEMLOCK_WANTED_BYTES ((int64_t)1 << 30)
@@ -121,6 +122,27 @@ static void check_devices(struct doctor *doctor) {
   if (host->n_gpus == 0) check(doctor, "NVIDIA device", GOOD, "", "none: --device auto is the CPU");
 }
 
+static void tell_of_gpu(void *context, const char *name, enum inspect_verdict verdict,
+                        const char *found, const char *advice) {
+  static const enum verdict verdicts[] = {
+      [INSPECT_GOOD] = GOOD, [INSPECT_WARN] = WARN, [INSPECT_BAD] = BAD};
+  check(context, name, verdicts[verdict], advice, "%s", found);
+}
+
+/* Everything that --device cuda would refuse, told now. Without an NVIDIA device nobody asks, but
+ * by --device cuda. */
+static void check_cuda(struct doctor *doctor) {
+  const char *asked = doctor->options->device;
+  if (doctor->host.n_gpus == 0 && strncmp(asked, "cuda", 4) != 0) return;
+  const char *colon = strchr(asked, ':');
+  const struct selftest test = {.index = colon ? colon + 1 : NULL,
+                                .directory = doctor->options->cuda_libdir};
+  struct error error = {0};
+  if (loader_inspect(&test, tell_of_gpu, doctor, &error))
+    check(doctor, "cuda plugin", BAD, "build it where nvcc is (make cuda-plugin), or --device cpu",
+          "%s", error.message);
+}
+
 /* ---- storage ---- */
 
 /* Opens the engine as a run would, with some memory to register. */
@@ -199,6 +221,7 @@ static int doctor_run(const struct options *options, struct error *error) {
   check_host(doctor);
   check_build(doctor);
   check_devices(doctor);
+  check_cuda(doctor);
   check_limits(doctor);
   check_engine(doctor);
   for (int i = 0; i < options->n_targets || i == 0; i++)

@@ -5,8 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "bench/commands/check_gpu.h"
 #include "bench/commands/table.h"
 #include "bench/measure/equality.h"
 #include "bench/present/host_warn.h"
@@ -162,7 +164,19 @@ static int report(struct verifying *all, struct error *error) {
   return 0;
 }
 
+/* What `--all` and `--step` mean on a GPU; false where this is no GPU. */
+static bool is_cuda(const struct options *options, struct error *error) {
+  char device[64];
+  return rig_device_name(options, device, sizeof device, error) == 0 &&
+         strncmp(device, "cuda", 4) == 0;
+}
+
 static int verify_run(const struct options *options, struct error *error) {
+  if ((options->step || options->all) && is_cuda(options, error))
+    return options->step ? check_gpu_step(options, error) : check_gpu(options, error);
+  if (options->step)
+    return command_exit_code(
+        error_set(error, -EINVAL, "--step %s: only --device cuda has such steps", options->step));
   if (leave_check(options, error) < 0) return EXIT_USAGE;
   struct verifying *all = calloc(1, sizeof *all);
   if (!all) return command_exit_code(error_set(error, -ENOMEM, "no memory for the checks"));

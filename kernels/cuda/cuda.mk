@@ -21,7 +21,8 @@ PTXAS_FLAGS := -O3 -v -warn-spills -Werror
 
 # What the plugin is made of: its own host code, and what it needs of ours, hidden inside it.
 CUDA_PLUGIN_SOURCES := $(filter-out kernels/cuda/loader.c,$(wildcard kernels/cuda/*.c)) \
-                       kernels/weights.c model/shape.c $(wildcard base/*.c)
+                       kernels/weights.c model/shape.c $(wildcard base/*.c) \
+                       $(wildcard kernels/reference/*.c)
 CUDA_PLUGIN_OBJECTS := $(patsubst %.c,$(BUILD)/cuda/objects/%.o,$(CUDA_PLUGIN_SOURCES))
 # Host code that tests link without a GPU or nvcc.
 CUDA_TESTED := $(addprefix kernels/cuda/,driver.c gpu.c image_forms.c libraries.c lt.c lt_rules.c \

@@ -50,7 +50,7 @@ static int find_plugin(char *path, size_t bytes, struct error *error) {
                    directory);
 }
 
-static int load(const struct device_ops **ops, struct error *error) {
+static int load(const struct plugin **loaded, struct error *error) {
   char path[PATH_MAX + 64];
   int failed = find_plugin(path, sizeof path, error);
   if (failed) return failed;
@@ -58,21 +58,36 @@ static int load(const struct device_ops **ops, struct error *error) {
   if (!library) return error_set(error, -ENOTSUP, "%.200s cannot be loaded: %s", path, dlerror());
   const struct plugin *plugin = dlsym(library, PLUGIN_SYMBOL);
   if (!plugin) return error_set(error, -ENOTSUP, "%.200s is no plugin of Refill", path);
-  const struct plugin ours = PLUGIN_CONTENT(NULL);
+  const struct plugin ours = PLUGIN_CONTENT(NULL, NULL, NULL);
   if (plugin->magic != ours.magic || plugin->config_bytes != ours.config_bytes ||
       plugin->device_bytes != ours.device_bytes || plugin->ops_bytes != ours.ops_bytes)
     return error_set(error, -ENOTSUP, "%.200s is of another build of Refill: build both together",
                      path);
-  *ops = plugin->ops;
+  *loaded = plugin;
   return 0;
 }
 
 static int loader_open(struct device **device, const struct device_config *config,
                        struct error *error) {
-  const struct device_ops *ops = NULL;
+  const struct plugin *plugin = NULL;
   *device = NULL;
-  int failed = load(&ops, error);
-  return failed ? failed : ops->open(device, config, error);
+  int failed = load(&plugin, error);
+  return failed ? failed : plugin->ops->open(device, config, error);
+}
+
+int loader_selftest(const struct selftest *test, enum cuda_step step, char *found, size_t bytes,
+                    struct error *error) {
+  const struct plugin *plugin = NULL;
+  int failed = load(&plugin, error);
+  return failed ? failed : plugin->selftest(test, step, found, bytes, error);
+}
+
+int loader_inspect(const struct selftest *test, inspect_tell *tell, void *context,
+                   struct error *error) {
+  const struct plugin *plugin = NULL;
+  int failed = load(&plugin, error);
+  if (!failed) plugin->inspect(test, tell, context);
+  return failed;
 }
 
 /* ---- forwarders ---- */

@@ -7,5 +7,5 @@
 
 extern const struct plugin refill_cuda_plugin;
 
-__attribute__((visibility("default")))
-const struct plugin refill_cuda_plugin = PLUGIN_CONTENT(&device_cuda_plugin_ops);
+__attribute__((visibility("default"))) const struct plugin refill_cuda_plugin =
+    PLUGIN_CONTENT(&device_cuda_plugin_ops, selftest_run, inspect);

@@ -45,6 +45,7 @@ bad_values() {
   SIZE) printf '%s\n' 0 -1 x 4097 1MB/s 99999TiB ;;
   TIME) printf '%s\n' -1s x 30 2MiB 99999999h ;;
   KERNEL) printf '%s\n' x CUDNN flash ;;
+  STEP) printf '%s\n' x LAYER layer, ;;
   TYPE) printf '%s\n' x BF16 float ;;
   'on|off') printf '%s\n' x ON 1 ;;
   'NAME[:ARG]') printf '%s\n' x playback playback: auto:1 cpu: ;;

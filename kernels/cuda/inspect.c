@@ -1,0 +1,151 @@
+/*
+ * Looking at a GPU and its libraries without running anything on it.
+ */
+#include "kernels/cuda/inspect.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/launcher.h"
+#include "kernels/cuda/lt.h"
+#include "kernels/cuda/nvml.h"
+
+#define TEXT_BYTES 400
+#define MEMORY_LITTLE_BYTES ((size_t)4 << 30)
+#define PYTHON_HINT "or name its directory with --cuda-libdir"
+
+struct inspection {
+  const struct selftest *test;
+  inspect_tell *tell;
+  void *context;
+  struct gpu gpu;
+};
+
+static void say(struct inspection *all, const char *name, enum inspect_verdict verdict,
+                const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void say(struct inspection *all, const char *name, enum inspect_verdict verdict,
+                const char *advice, const char *format, ...) {
+  char text[TEXT_BYTES];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  all->tell(all->context, name, verdict, text, advice);
+}
+
+static void look_at_memory(struct inspection *all) {
+  size_t free_bytes = 0, total_bytes = 0;
+  struct error error = {0};
+  if (gpu_memory(&all->gpu, &free_bytes, &total_bytes, &error)) {
+    say(all, "GPU memory", INSPECT_BAD, "look at nvidia-smi", "%s", error.message);
+    return;
+  }
+  const int little = free_bytes < MEMORY_LITTLE_BYTES, used = free_bytes < total_bytes / 10 * 9;
+  say(all, "GPU memory", little || used ? INSPECT_WARN : INSPECT_GOOD,
+      little || used ? "end what else uses the GPU (nvidia-smi lists it)" : "",
+      "%.1f of %.1f GiB free", (double)free_bytes / (1 << 30), (double)total_bytes / (1 << 30));
+}
+
+static void look_at_kernels(struct inspection *all) {
+  struct launcher launcher;
+  struct error error = {0};
+  if (launcher_open(&launcher, &all->gpu, &error))
+    say(all, "kernels", INSPECT_BAD, "rebuild with nvcc, or update the driver", "%s",
+        error.message);
+  else
+    say(all, "kernels", launcher.refused[0] ? INSPECT_WARN : INSPECT_GOOD,
+        launcher.refused[0] ? "rebuild with an nvcc that fits the driver" : "", "%s%s%s",
+        image_form_name(launcher.form), launcher.refused[0] ? "; refused: " : "", launcher.refused);
+  launcher_close(&launcher);
+}
+
+static void look_at_lt(struct inspection *all) {
+  struct lt lt = {0};
+  struct error error = {0};
+  if (lt_open(&lt, all->gpu.driver.version, all->test->directory, &error))
+    say(all, "cuBLASLt", INSPECT_BAD,
+        "pip install nvidia-cublas (nvidia-cublas-cu12 for a 12.x driver), " PYTHON_HINT, "%s",
+        error.message);
+  else
+    say(all, "cuBLASLt", INSPECT_GOOD, "", "%d.%d.%d: %s", lt.major, lt.minor, lt.patch,
+        lt.library.path);
+  lt_close(&lt);
+}
+
+/* cuDNN compiles attention with NVRTC, which it loads by name when it first needs it: whoever has
+ * loaded it already, from wherever it is, has served cuDNN too. */
+static void look_at_nvrtc(struct inspection *all) {
+  static const char *const files[] = {"libnvrtc.so.13", "libnvrtc.so.12"};
+  const int first = all->gpu.driver.version >= 13000 ? 0 : 1;
+  struct library library;
+  struct error error = {0};
+  for (int i = 0; i < 2; i++) {
+    if (library_open(&library, files[(first + i) % 2], all->test->directory, &error) &&
+        library_open(&library, files[(first + i) % 2], NULL, &error))
+      continue;
+    say(all, "NVRTC", INSPECT_GOOD, "", "%s", library.path);
+    return;
+  }
+  say(all, "NVRTC", INSPECT_WARN, "pip install nvidia-cuda-nvrtc, or run with --attention builtin",
+      "cuDNN needs it to compile attention: %.200s", error.message);
+}
+
+static void look_at_cudnn(struct inspection *all) {
+  struct cudnn cudnn = {0};
+  struct error error = {0};
+  int failed = cudnn_load(&cudnn, all->test->directory, &error);
+  if (!failed) failed = cudnn_start(&cudnn, &error);
+  if (failed)
+    say(all, "cuDNN", INSPECT_WARN,
+        "pip install nvidia-cudnn-cu13 (-cu12 for a 12.x driver), or live with builtin attention",
+        "%s", error.message);
+  else
+    say(all, "cuDNN", INSPECT_GOOD, "", "%d.%d.%d: %s", cudnn.major, cudnn.minor, cudnn.patch,
+        cudnn.library.path);
+  cudnn_close(&cudnn);
+  if (!failed) look_at_nvrtc(all);
+}
+
+static void look_at_nvml(struct inspection *all) {
+  struct nvml nvml = {0};
+  struct nvml_state state;
+  struct error error = {0};
+  int failed = nvml_open(&nvml, all->gpu.pci_bus_id, &error);
+  if (!failed) failed = nvml_read(&nvml, &state, &error);
+  if (failed) {
+    say(all, "NVML", INSPECT_WARN, "install the driver's libnvidia-ml.so.1: clocks stay unknown",
+        "%s", error.message);
+  } else {
+    const char *reason = nvml_reason_name(state.reasons);
+    say(all, "NVML", *reason ? INSPECT_WARN : INSPECT_GOOD,
+        *reason ? "let the GPU cool, or lift its limits, before measuring" : "",
+        "%s: SM %u MHz, memory %u MHz, %.0f W, %u C%s%s", nvml.library.path, state.sm_mhz,
+        state.memory_mhz, state.power_w, state.temperature_c, *reason ? ", held down: " : "",
+        reason);
+  }
+  nvml_close(&nvml);
+}
+
+void inspect(const struct selftest *test, inspect_tell *tell, void *context) {
+  struct inspection all = {.test = test, .tell = tell, .context = context};
+  struct error error = {0};
+  const struct gpu *gpu = &all.gpu;
+  /* The sentence of gpu_open() says what to do itself. */
+  if (gpu_open(&all.gpu, test->index, NULL, &error)) {
+    say(&all, "GPU", INSPECT_BAD, "see what was found; --device cpu works without", "%s",
+        error.message);
+    gpu_close(&all.gpu);
+    return;
+  }
+  say(&all, "NVIDIA driver", INSPECT_GOOD, "", "for CUDA %d.%d: %s", gpu->driver.version / 1000,
+      gpu->driver.version % 1000 / 10, gpu->driver.path);
+  say(&all, "GPU", INSPECT_GOOD, "", "%s, compute capability %d.%d, %d SMs, PCIe %s", gpu->name,
+      gpu->major, gpu->minor, gpu->multiprocessors, gpu->pci_bus_id);
+  look_at_memory(&all);
+  look_at_kernels(&all);
+  look_at_lt(&all);
+  look_at_cudnn(&all);
+  look_at_nvml(&all);
+  gpu_close(&all.gpu);
+}
