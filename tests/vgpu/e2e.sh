@@ -91,7 +91,8 @@ says 77 "compute capability 7.5" "a GPU that is too old" VGPU_CAPABILITY=75 -- "
 says 1 "[Mm]emory|GiB|MiB" "too little memory" VGPU_MEMORY=64M -- "${V[@]}"
 says 77 "cublasLtCreate" "cuBLASLt does not start" VGPU_FAIL=cublasLtCreate:1 \
   LIBDIR="$build/vgpu/lib" -- "${V[@]}"
-says 1 "ILLEGAL_ADDRESS" "an asynchronous error in mid-run" VGPU_FAIL=cuEventQuery:5:700 -- "${V[@]}"
+says 1 "ILLEGAL_ADDRESS" "an asynchronous error in mid-run" VGPU_FAIL=cuEventQuery:5:700 -- \
+  "${V[@]}"
 says 1 "LAUNCH_FAILED|ECC" "a launch fails" VGPU_FAIL=cuLaunchKernel:40:719 -- "${V[@]}"
 
 # Each entry point fails once, early and late: an error that says which, and no crash.

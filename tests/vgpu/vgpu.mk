@@ -4,7 +4,7 @@
 VGPU_LIB := $(BUILD)/vgpu/lib
 VGPU_CFLAGS := -O3 -march=native -ffp-contract=off -fPIC -fvisibility=hidden
 VGPU_PTX := $(wildcard tests/vgpu/ptx/*.c tests/vgpu/memory/*.c) base/error.c
-VGPU_DRIVER := $(VGPU_PTX) $(wildcard tests/vgpu/libcuda/*.c)
+VGPU_DRIVER := $(VGPU_PTX) $(wildcard tests/vgpu/libcuda/*.c) base/clock.c
 VGPU_LT := $(wildcard tests/vgpu/cublaslt/*.c) tests/vgpu/ptx/number.c
 vgpu_objects = $(patsubst %.c,$(BUILD)/vgpu/objects/%.o,$(1))
 VGPU_DNN := $(wildcard tests/vgpu/cudnn/*.c) tests/vgpu/ptx/number.c

@@ -116,12 +116,13 @@ struct copy {
   uint64_t mark, check;  /* device addresses to mark as written, to check for it; or 0 */
   unsigned char *staged; /* a copy of pageable memory, freed when done */
   int value;             /* of a fill; -1: a copy */
+  bool strided;          /* pages on their way: what VGPU_SLOW_COPIES_US holds up */
 };
 
 static void run_copy(void *argument) {
   const struct copy *copy = argument;
   struct arena *arena = vgpu()->arena;
-  if (vgpu()->settings.slow_copies_us > 0) usleep((useconds_t)vgpu()->settings.slow_copies_us);
+  if (copy->strided) vgpu_pause(vgpu()->settings.slow_copies_us);
   for (size_t row = 0; row < copy->height; row++) {
     unsigned char *target = copy->target + row * copy->target_pitch;
     if (copy->mark) arena_mark(arena, copy->mark + row * copy->target_pitch, copy->width);
@@ -270,6 +271,7 @@ driver_result enter_copy_2d(const struct CUDA_MEMCPY2D_st *given, driver_stream 
                       .height = c->height,
                       .source_pitch = c->source_pitch_bytes,
                       .target_pitch = c->target_pitch_bytes,
+                      .strided = true,
                       .value = -1};
   size_t source_bytes = extent(copy.width, copy.height, copy.source_pitch);
   size_t target_bytes = extent(copy.width, copy.height, copy.target_pitch);

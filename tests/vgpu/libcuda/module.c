@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/vgpu/libcuda/image.h"
 #include "tests/vgpu/libcuda/state.h"
@@ -177,7 +176,7 @@ static void run_launch(void *argument) {
   const struct settings *settings = &vgpu()->settings;
   struct error error = {0};
   if (__atomic_load_n(&vgpu()->sticky, __ATOMIC_ACQUIRE)) return;
-  if (settings->slow_kernels_us > 0) usleep((useconds_t)settings->slow_kernels_us);
+  vgpu_pause(settings->slow_kernels_us);
   launch->how.parameters = launch->parameters;
   struct ptx_options options = {.schedule = settings->schedule,
                                 .seed = settings->seed,

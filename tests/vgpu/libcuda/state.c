@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static struct vgpu *instance(void) {
   static struct vgpu only = {.lock = PTHREAD_MUTEX_INITIALIZER};
   return &only;
@@ -26,6 +28,10 @@ struct vgpu *vgpu(void) {
 struct CUctx_st **vgpu_current(void) {
   static _Thread_local struct CUctx_st *current;
   return &current;
+}
+
+void vgpu_pause(int microseconds) {
+  if (microseconds > 0) clock_sleep_until_s(clock_now_s() + microseconds * 1e-6);
 }
 
 bool vgpu_has_context(void) {

@@ -90,6 +90,9 @@ struct host_range {
 /* The one of this process, made at the first call. */
 struct vgpu *vgpu(void);
 
+/* Sleeps so many microseconds; 0 or less: not at all. */
+void vgpu_pause(int microseconds);
+
 /* settings.c */
 void settings_read(struct settings *settings);
 

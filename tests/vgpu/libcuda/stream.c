@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "tests/vgpu/libcuda/state.h"
 
@@ -46,7 +45,7 @@ static void pause_a_little(struct CUstream_st *stream) {
   int most = vgpu()->settings.jitter_us;
   stream->random = stream->random * UINT64_C(6364136223846793005) + 1442695040888963407U;
   uint64_t pick = stream->random >> 33;
-  if (most > 0 && pick % 3 == 0) usleep((useconds_t)(pick / 3 % (uint64_t)most));
+  if (most > 0 && pick % 3 == 0) vgpu_pause((int)(pick / 3 % (uint64_t)most));
 }
 
 static void *work_through(void *argument) {

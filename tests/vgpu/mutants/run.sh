@@ -81,7 +81,8 @@ host_mutant() { # directory what file script environment
     0) echo "SURVIVED $2" && return 1 ;;
     134 | 139) echo "CRASHED  $2: that is no check" && return 1 ;;
   esac
-  echo "caught   $2: $(grep -v warning "$dir/log" | grep -v '^refill: [a-z]*,\|^refill: writing' | grep -m1 '^vgpu:\|^refill: \|FAIL\|^\[----\]   [^ ]' | cut -c1-110)"
+  echo "caught   $2: $(grep -v 'warning\|^refill: [a-z]*,\|^refill: writing' "$dir/log" |
+    grep -m1 '^vgpu:\|^refill: \|FAIL\|^\[----\]   [^ ]' | cut -c1-110)"
 }
 
 # Without a mistake all must pass: else "caught" would mean nothing.
