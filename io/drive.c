@@ -196,6 +196,14 @@ static bool is_raid_controller(const char *vendor, const char *model) {
   return false;
 }
 
+/* "16.0 GT/s PCIe" -> 16; 0 unknown. */
+static double read_link_speed(const char *sys_root, const char *name, const char *attribute) {
+  char text[64];
+  double speed = 0;
+  if (!read_attribute(sys_root, name, attribute, text, sizeof text)) return 0;
+  return sscanf(text, "%lf GT/s", &speed) == 1 ? speed : 0;
+}
+
 /* What a drive without members says of itself. */
 static void describe_own(const char *sys_root, const char *name, struct target *target) {
   char text[TARGET_TEXT_BYTES], vendor[64] = "";
@@ -218,6 +226,10 @@ static void describe_own(const char *sys_root, const char *name, struct target *
       is_virtual_model(target->model) || is_virtual_model(vendor) || strcmp(vendor, "Msft") == 0 ||
       strcmp(vendor, "Google") == 0)
     target->virtual_drive = true;
+  target->link_gt_per_s = read_link_speed(sys_root, name, "device/device/current_link_speed");
+  target->link_max_gt_per_s = read_link_speed(sys_root, name, "device/device/max_link_speed");
+  target->link_width = (int)read_number(sys_root, name, "device/device/current_link_width", 0);
+  target->link_max_width = (int)read_number(sys_root, name, "device/device/max_link_width", 0);
   long node = read_number(sys_root, name, "device/numa_node", -1);
   if (node < 0) node = read_number(sys_root, name, "device/device/numa_node", -1);
   if (node >= 0 && target->numa_node < 0) target->numa_node = (int)node;
@@ -254,6 +266,7 @@ void drive_describe(const char *sys_root, struct target *target) {
   if (strcmp(target->transport, NETWORK) != 0 && strcmp(target->transport, "raid") != 0 &&
       strcmp(own, "unknown") != 0)
     snprintf(target->transport, sizeof target->transport, "%s", own);
+  target->loop_cached = read_number(sys_root, target->drive, "loop/dio", 1) == 0;
   target->rotational = read_number(sys_root, target->drive, "queue/rotational", 0) == 1;
   target->logical_block_bytes =
       (uint32_t)read_number(sys_root, target->drive, "queue/logical_block_size", 0);

@@ -36,6 +36,10 @@ struct target {
   uint32_t logical_block_bytes, physical_block_bytes;
   uint64_t free_bytes; /* for this user */
   int numa_node;       /* -1 unknown */
+  /* The drive's PCIe link as it is and as drive and slot could have it; 0 unknown. */
+  double link_gt_per_s, link_max_gt_per_s;
+  int link_width, link_max_width;
+  bool loop_cached; /* a loop device that reads its file through the page cache */
 };
 
 /* Looks `directory` over; nothing is left behind. -ENOENT, -ENOTDIR, -EACCES, -EROFS with the path

@@ -187,6 +187,8 @@ static void check_target(struct doctor *doctor, const char *directory) {
     check(doctor, "target", BAD, "name a directory that you may write", "%s", error.message);
     return;
   }
+  target_warn(&target, "", &doctor->warnings);
+  target_warn_node(&target, &doctor->host, &doctor->warnings);
   char space[UNITS_TEXT_BYTES];
   units_format_bytes(space, (double)target.free_bytes);
   check(doctor, "target", GOOD, "", "%s: %s on %s, %s free, %s", target.path, target.filesystem,

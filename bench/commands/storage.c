@@ -124,6 +124,18 @@ static int64_t wrong_blocks(const struct storage_lab *lab) {
   return wrong;
 }
 
+static void warn_nodes(struct storing *all) {
+  struct host *host = malloc(sizeof *host);
+  if (!host) return;
+  host_read(host, "/");
+  for (int i = 0; i < all->lab.n_targets; i++) {
+    const struct lab_target *target = &all->lab.targets[i];
+    for (int k = 0; k < target->n_members; k++)
+      target_warn_node(&target->members[k].target, host, &all->warnings);
+  }
+  free(host);
+}
+
 static int report(struct storing *all, struct error *error) {
   const struct storage_lab *lab = &all->lab;
   const struct options *options = &all->options;
@@ -134,6 +146,7 @@ static int report(struct storing *all, struct error *error) {
   storage_answer(lab, &all->compute, alpha, answer);
   json_object_set_new(result, "answer", json_string(answer));
   storage_warn(lab, &all->compute, &all->warnings);
+  warn_nodes(all);
   struct table *rows = storage_rows_table(lab);
   struct table *targets = storage_targets_table(lab, &all->compute, alpha);
   const struct table *const tables[] = {rows, targets};

@@ -52,14 +52,19 @@ static json_t *device_to_json(const struct rig *rig) {
 }
 
 json_t *target_to_json(const struct target *target) {
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i}",
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i, s:i, "
+                   "s:i, s:f, s:f, s:i, s:i, s:b}",
                    "filesystem", target->filesystem, "mount_options", target->mount_options,
                    "source", target->source, "drive", target->drive, "model", target->model,
                    "firmware", target->firmware, "scheduler", target->scheduler, "transport",
                    target->transport, "rotational", target->rotational, "virtual_drive",
                    target->virtual_drive, "o_direct", target->direct, "direct_alignment_bytes",
                    (int)target->direct_alignment_bytes, "free_bytes",
-                   (json_int_t)target->free_bytes, "numa_node", target->numa_node);
+                   (json_int_t)target->free_bytes, "numa_node", target->numa_node,
+                   "logical_block_bytes", (int)target->logical_block_bytes, "physical_block_bytes",
+                   (int)target->physical_block_bytes, "link_gt_per_s", target->link_gt_per_s,
+                   "link_max_gt_per_s", target->link_max_gt_per_s, "link_width", target->link_width,
+                   "link_max_width", target->link_max_width, "loop_cached", target->loop_cached);
 }
 
 json_t *rig_to_json(const struct rig *rig) {
@@ -79,7 +84,59 @@ json_t *rig_to_json(const struct rig *rig) {
   return json;
 }
 
+/* True where `word` is one of a mount's comma-separated options, with or without a value. */
+static bool has_option(const char *options, const char *word) {
+  size_t n = strlen(word);
+  for (const char *at = options; at && *at; at = strchr(at, ',')) {
+    at += *at == ',';
+    if (strncmp(at, word, n) == 0 && (at[n] == ',' || at[n] == '=' || at[n] == '\0')) return true;
+  }
+  return false;
+}
+
+/* The filesystem and what is between it and the drive. */
+static void warn_mount(const struct target *target, struct warnings *warnings) {
+  const char *options = target->mount_options;
+  bool sums = !has_option(options, "nodatasum") && !has_option(options, "nodatacow");
+  bool packs = has_option(options, "compress") || has_option(options, "compress-force");
+  if (strcmp(target->filesystem, "btrfs") == 0 && (sums || packs))
+    warnings_add(warnings, WARNING_FAKE_DIRECT, "%s: btrfs with %s", target->path,
+                 packs ? "compression" : "checksums");
+  if (strncmp(target->filesystem, "fuse", 4) == 0)
+    warnings_add(warnings, WARNING_FAKE_DIRECT, "%s: %s", target->path, target->filesystem);
+  if (target->loop_cached) warnings_add(warnings, WARNING_LOOP_CACHED, "%s", target->drive);
+  if (has_option(options, "discard")) warnings_add(warnings, WARNING_DISCARD, "%s", target->path);
+}
+
+static void warn_drive(const struct target *target, struct warnings *warnings) {
+  bool slow = target->link_max_gt_per_s > 0 && target->link_gt_per_s > 0 &&
+              target->link_gt_per_s < target->link_max_gt_per_s;
+  bool narrow = target->link_width > 0 && target->link_width < target->link_max_width;
+  if (slow || narrow)
+    warnings_add(warnings, WARNING_LINK_DEGRADED, "%s: %.1f GT/s x%d of %.1f GT/s x%d",
+                 target->drive, target->link_gt_per_s, target->link_width,
+                 target->link_max_gt_per_s, target->link_max_width);
+  bool nvme = strcmp(target->transport, "nvme") == 0;
+  if (nvme && target->scheduler[0] && strcmp(target->scheduler, "none") != 0)
+    warnings_add(warnings, WARNING_SCHEDULER, "%s: %s", target->drive, target->scheduler);
+}
+
+void target_warn_node(const struct target *target, const struct host *host,
+                      struct warnings *warnings) {
+  int known = 0;
+  if (target->numa_node < 0) return;
+  for (int i = 0; i < host->n_gpus; i++) {
+    if (host->gpus[i].numa_node == target->numa_node) return;
+    known += host->gpus[i].numa_node >= 0;
+  }
+  if (known > 0)
+    warnings_add(warnings, WARNING_NODE_MISMATCH, "%s on node %d, no GPU there", target->drive,
+                 target->numa_node);
+}
+
 void target_warn(const struct target *target, const char *engine, struct warnings *warnings) {
+  warn_mount(target, warnings);
+  warn_drive(target, warnings);
   if (target->virtual_drive)
     warnings_add(warnings, WARNING_DRIVE_VIRTUAL, "%s (%s)", target->drive, target->transport);
   if (!target->direct) warnings_add(warnings, WARNING_NO_DIRECT, "%s", target->path);

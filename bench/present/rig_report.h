@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "bench/box/host.h"
 #include "bench/measure/rig.h"
 #include "bench/present/warnings.h"
 
@@ -32,6 +33,10 @@ json_t *target_to_json(const struct target *target);
 
 /* Adds the warnings that a target, driven by an engine so described, gives cause for. */
 void target_warn(const struct target *target, const char *engine, struct warnings *warnings);
+
+/* Warns of a drive on a NUMA node where the box has GPUs on others only. */
+void target_warn_node(const struct target *target, const struct host *host,
+                      struct warnings *warnings);
 
 /* Adds the warnings that the rig itself gives cause for. */
 void rig_warn(const struct rig *rig, struct warnings *warnings);

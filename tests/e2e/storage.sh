@@ -18,7 +18,8 @@ json "$work/rows.json" \
 json "$work/rows.json" \
   'all(math.isclose(x["storage_read_s_per_token"] * m(x, "read_bytes_per_s"), 36864, rel_tol=1e-6)
     for x in r["rows"] if x["rw"] == "read")'
-json "$work/rows.json" 'all(x["page_latency_s"]["p50"] <= x["page_latency_s"]["p999"] for x in r["rows"])'
+json "$work/rows.json" \
+  'all(x["page_latency_s"]["p50"] <= x["page_latency_s"]["p999"] for x in r["rows"])'
 json "$work/rows.json" 'all("fio --name=" in x["fio_command"] for x in r["rows"])'
 json "$work/rows.json" 'any(w["name"] == "working-set-small" for w in r["warnings"])'
 [ "$(ls "$work/a" | wc -l)" = 2 ] || fail "left in the target: $(ls "$work/a")"
@@ -35,10 +36,12 @@ expect 0 "$refill" storage --target "$work/a" --working-set 16MiB --time 50ms --
   --compute playback:h100-sxm-llama-3-70b -o "$work/streams.json"
 json "$work/streams.json" 'len(r["rows"][0]["stream_bytes_per_s"]["samples"]) == 6'
 json "$work/streams.json" \
-  'm(r["rows"][0], "stream_bytes_per_s") <= 1.01 * max(r["rows"][0]["read_bytes_per_s"]["samples"])'
+  'm(r["rows"][0], "stream_bytes_per_s") <=
+    1.01 * max(r["rows"][0]["read_bytes_per_s"]["samples"])'
 json "$work/streams.json" 'r["rows"][1]["write_asked_bytes_per_s"] > 1e8'
 json "$work/streams.json" \
-  'r["targets"][0]["summary"][0]["e"] > 0 and r["targets"][0]["summary"][0]["model_pipelined_s"] > 0'
+  'r["targets"][0]["summary"][0]["e"] > 0'
+json "$work/streams.json" 'r["targets"][0]["summary"][0]["model_pipelined_s"] > 0'
 
 # A damaged block fails the run.
 cp "$(ls "$work"/a/refill-*.kv | head -1)" "$work/b/named.kv"
@@ -51,7 +54,8 @@ says "came back wrong"
 head -c 1000000 /dev/urandom >"$work/plain"
 expect 0 "$refill" storage --target "$work/plain" "${tiny[@]}" --page-tokens 16 --queue-depth 2 \
   --rw read,write -o "$work/plain.json"
-json "$work/plain.json" 'r["rows"][0]["wrong_bytes"] is None and "only read" in r["rows"][1]["refused"]'
+json "$work/plain.json" \
+  'r["rows"][0]["wrong_bytes"] is None and "only read" in r["rows"][1]["refused"]'
 expect 77 "$refill" storage --target "$work/a" "${tiny[@]}" --rw mixed
 says "give --compute"
 expect 77 "$refill" storage --target "$work/a" "${tiny[@]}" --rw read --engine cufile

@@ -221,3 +221,20 @@ Test(drive, parses_schedulers) {
   drive_parse_scheduler("[a-very-long-scheduler-name]", text, sizeof text);
   cr_expect_str_eq(text, "a-very-long-sch");
 }
+
+Test(drive, pcie_link_and_loops_over_the_page_cache) {
+  cr_expect_eq(describe("nvme0n1").link_width, 0, "unknown");
+  fake_sys_write(&sys, NVME0 "/device/device/current_link_speed", "16.0 GT/s PCIe\n");
+  fake_sys_write(&sys, NVME0 "/device/device/max_link_speed", "32.0 GT/s PCIe\n");
+  fake_sys_write(&sys, NVME0 "/device/device/current_link_width", "2\n");
+  fake_sys_write(&sys, NVME0 "/device/device/max_link_width", "4\n");
+  struct target target = describe("nvme0n1");
+  cr_expect_eq(target.link_gt_per_s, 16);
+  cr_expect_eq(target.link_max_gt_per_s, 32);
+  cr_expect_eq(target.link_width, 2);
+  cr_expect_eq(target.link_max_width, 4);
+  fake_sys_add(&sys, "virtual/block/loop7", "7:7", 0, 0);
+  cr_expect(!describe("loop7").loop_cached);
+  fake_sys_write(&sys, "virtual/block/loop7/loop/dio", "0\n");
+  cr_expect(describe("loop7").loop_cached);
+}
