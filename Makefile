@@ -138,6 +138,12 @@ demo:
 	@$(MAKE) all
 	@BUILD='$(abspath $(BUILD))' REFILL='$(abspath $(BUILD))/refill' scripts/demo.sh
 
+##> check-gpu is this box's GPU right? steps of rising risk, under 3 minutes; TARGET=DIR, OUT=FILE
+OUT ?= check-gpu.json
+.PHONY: check-gpu
+check-gpu: all
+	$(BUILD)/refill verify --device cuda --all $(if $(TARGET),--target $(TARGET)) -o $(OUT)
+
 ##> test      install what is missing, build, run every test
 .PHONY: test
 test:

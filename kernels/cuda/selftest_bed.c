@@ -3,6 +3,7 @@
  */
 #include "kernels/cuda/selftest_bed.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ int bed_close(struct bed *bed) {
 
 void *bed_host(struct bed *bed, size_t bytes) {
   void *memory = bed->n_host < BED_BUFFERS ? calloc(1, bytes) : NULL;
-  if (!memory) abort(); /* a step is a process of its own, and small */
+  assert(memory); /* a step is a process of its own, and small */
   bed->host[bed->n_host++] = memory;
   return memory;
 }
@@ -57,7 +58,7 @@ void bed_random(struct bed *bed, size_t n, float scale, bf16 *bits, float *value
 
 static driver_pointer take(struct bed *bed, size_t bytes) {
   driver_pointer pointer = 0;
-  if (bed->n_buffers == BED_BUFFERS) abort();
+  assert(bed->n_buffers < BED_BUFFERS);
   if (bed->failed || check(bed, bed->gpu.driver.memory_alloc(&pointer, bytes), "cuMemAlloc()"))
     return 0;
   bed->buffers[bed->n_buffers++] = pointer;

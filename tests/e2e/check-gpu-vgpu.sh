@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# check-gpu-vgpu.sh: the GPU's whole check, and doctor, on the virtual GPU: all steps pass on a sound
-# one; on a broken one the right step fails, what depends on it is skipped with the reason, what has
+# check-gpu-vgpu.sh: the GPU's whole check, and doctor, on the virtual GPU: all steps pass on a
+# sound one; on a broken one the right step fails, what depends on it is skipped with the reason, what has
 # a fallback goes on with it, and no step takes the program down. Nothing of it is a proof about
 # hardware.
 #
@@ -39,7 +39,7 @@ r = json.load(open(sys.argv[1]))
 v = {s["step"]: s["verdict"] for s in r.get("steps", [])}
 found = {s["step"]: s["found"] for s in r.get("steps", [])}
 checks = {c["check"]: c for c in r.get("checks", []) if isinstance(c, dict)}
-sys.exit(0 if eval(sys.argv[2]) else 1)
+sys.exit(0 if eval("(" + sys.argv[2] + ")") else 1)
 PY
     echo "ok      $2"
   else
@@ -50,46 +50,59 @@ PY
 }
 
 run VGPU_LEAKS=1 -- "${A[@]}"
-expects 0 "a sound GPU" 'r["pass"] and not r["degraded"] and set(v.values()) == {"pass"} and len(v) == 17'
+expects 0 "a sound GPU" \
+  'r["pass"] and not r["degraded"] and set(v.values()) == {"pass"} and len(v) == 17'
 
 run VGPU_CUDNN_REFUSES=9 -- "${A[@]}"
 expects 0 "cuDNN compiles nothing: the rest goes on with builtin" \
-  'v["cudnn"] == "skipped" and v["reload"] == "pass" and "builtin" in r["degraded"][0] and "builtin" in found["layer"]'
+  'v["cudnn"] == "skipped" and v["reload"] == "pass" and "builtin" in r["degraded"][0]
+    and "builtin" in found["layer"]'
 
 run VGPU_CAPABILITY=80 -- "${A[@]}"
 expects 0 "an A100 has no FP8" \
-  'v["gemm-fp8"] == "skipped" and v["layer-fp8"] == "skipped" and "gemm-fp8" in found["layer-fp8"] and any("bf16" in d for d in r["degraded"])'
+  'v["gemm-fp8"] == "skipped" and v["layer-fp8"] == "skipped"
+    and "gemm-fp8" in found["layer-fp8"] and any("bf16" in d for d in r["degraded"])'
 
 run VGPU_FAIL=cuMemHostRegister:1 -- "${A[@]}"
-expects 0 "memory cannot be pinned" 'v["copies"] == "pass" and any("plain memory" in d for d in r["degraded"])'
+expects 0 "memory cannot be pinned" \
+  'v["copies"] == "pass" and any("plain memory" in d for d in r["degraded"])'
 
 run VGPU_REFUSE_CUBINS=1 -- "${A[@]}"
 expects 0 "cubins refused" 'r["pass"] and any("lesser image" in d for d in r["degraded"])'
 
 run VGPU_FAIL=cublasLtMatmul:1:13 -- "${A[@]}"
 expects 1 "cuBLASLt fails: layers are skipped, kernels are not" \
-  'v["gemm"] == "FAIL" and v["layer"] == v["pipeline"] == v["reload"] == "skipped" and v["attention"] == "pass" and "gemm" in found["layer"]'
+  'v["gemm"] == "FAIL" and v["layer"] == v["pipeline"] == v["reload"] == "skipped"
+    and v["attention"] == "pass" and "gemm" in found["layer"]'
 
 # The second launch of each process: a sticky error ends that step, and the next starts anew.
 run VGPU_FAIL=cuLaunchKernel:2:719 -- "${A[@]}"
 expects 1 "a sticky error ends one step only" \
-  'v["copies"] == v["pages"] == "FAIL" or (v["norm"] == "FAIL" and v["copies"] == "pass" and "719" in found["norm"])'
+  'v["copies"] == v["pages"] == "FAIL" or (v["norm"] == "FAIL" and v["copies"] == "pass"
+    and "719" in found["norm"])'
 
 run VGPU_DEVICES=0 -- "${A[@]}"
-expects 77 "no GPU: 77, and all is skipped" 'set(v.values()) == {"skipped"} and "sees no GPU" in found["driver"]'
+expects 77 "no GPU: 77, and all is skipped" \
+  'set(v.values()) == {"skipped"} and "sees no GPU" in found["driver"]'
 
 run LD_LIBRARY_PATH= -- "${A[@]}"
 expects 77 "no driver" '"no NVIDIA driver" in found["driver"]'
 
 run -- verify --step layer
 n=$((n + 1))
-[ "$code" -eq 0 ] && grep -q "is allowed" "$work/out" || { failed=$((failed + 1)); echo "FAILED  one step alone"; }
+if [ "$code" -ne 0 ] || ! grep -q "is allowed" "$work/out"; then
+  failed=$((failed + 1))
+  echo "FAILED  one step alone"
+fi
 
 run -- doctor
 expects "$code" "doctor: all there" \
-  'all(checks[c]["verdict"] != "BAD" for c in ("NVIDIA driver", "GPU", "GPU memory", "kernels", "cuBLASLt", "cuDNN")) and "PCIe" in checks["GPU"]["found"] and ".so" in checks["cuDNN"]["found"]'
+  'all(checks[c]["verdict"] != "BAD" 
+    for c in ("NVIDIA driver", "GPU", "GPU memory", "kernels", "cuBLASLt", "cuDNN"))
+    and "PCIe" in checks["GPU"]["found"] and ".so" in checks["cuDNN"]["found"]'
 run VGPU_DEVICES=0 -- doctor
-expects 1 "doctor: no GPU" 'checks["GPU"]["verdict"] == "BAD" and "sees no GPU" in checks["GPU"]["found"]'
+expects 1 "doctor: no GPU" \
+  'checks["GPU"]["verdict"] == "BAD" and "sees no GPU" in checks["GPU"]["found"]'
 run VGPU_STUB=1 -- doctor
 expects 1 "doctor: a stub" '"stub" in checks["GPU"]["found"]'
 run VGPU_CAPABILITY=75 -- doctor
@@ -97,7 +110,8 @@ expects 1 "doctor: too old a GPU" '"8.0" in checks["GPU"]["found"]'
 mkdir "$work/empty"
 run -- doctor --cuda-libdir "$work/empty"
 expects 1 "doctor: libraries missing" \
-  'checks["cuBLASLt"]["verdict"] == "BAD" and checks["cuDNN"]["verdict"] == "warn" and checks["cuBLASLt"]["advice"]'
+  'checks["cuBLASLt"]["verdict"] == "BAD" and checks["cuDNN"]["verdict"] == "warn"
+    and checks["cuBLASLt"]["advice"]'
 run REFILL_PLUGIN_DIR="$work/empty" -- doctor
 expects 1 "doctor: no plugin" 'checks["cuda plugin"]["verdict"] == "BAD"'
 
