@@ -12,11 +12,7 @@
 #include "io/engine_support.h"
 
 static const struct io_engine_ops *const ENGINES[] = {
-    &io_engine_uring,
-    &io_engine_pread,
-    &io_engine_null,
-    &io_engine_mmap,
-    &io_engine_cufile,
+    &io_engine_uring, &io_engine_pread, &io_engine_null, &io_engine_mmap, &io_engine_cufile,
 };
 
 #define N_ENGINES ((int)(sizeof ENGINES / sizeof ENGINES[0]))

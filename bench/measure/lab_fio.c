@@ -90,6 +90,7 @@ static bool add_engine(struct lab_fio *fio, const struct lab_setting *setting) {
 
 static void add_writes(struct lab_fio *fio, const struct lab_setting *setting) {
   add(fio, "--rw=write");
+  add(fio, "--scramble_buffers=0"); /* ours are not made anew either */
   add(fio, "--overwrite=%d", setting->fresh ? 0 : 1);
   add(fio, "--fallocate=%s", setting->preallocate ? "native" : "none");
   if (setting->sync == LAB_SYNC_END) add(fio, "--end_fsync=1");
