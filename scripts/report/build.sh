@@ -33,7 +33,7 @@ make_wasm() {
 
 if ! make_wasm 2>"$out/wasm.log"; then
   : >"$out/model.wasm"
-  echo "  note: no WebAssembly toolchain (clang, lld, wasi-libc): reports come without the planner" >&2
+  echo "  note: no WebAssembly toolchain (clang, lld, wasi-libc): reports lack the planner" >&2
 fi
 if [ ! -r "$chart" ]; then
   chart=/dev/null

@@ -14,7 +14,9 @@ const haveChart = () => typeof Chart !== "undefined";
 const theme = new Map(); /* the style sheet's colours; emptied when light turns to dark */
 
 function themeOf(name) {
-  if (!theme.has(name)) theme.set(name, getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim());
+  if (!theme.has(name))
+    theme.set(name,
+              getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim());
   return theme.get(name);
 }
 
@@ -33,11 +35,15 @@ const extras = {
       for (const point of set.data) {
         if (!Number.isFinite(point.low) || !Number.isFinite(point.high)) continue;
         const x = scales.x.getPixelForValue(point.x);
-        const low = scales.y.getPixelForValue(point.low), high = scales.y.getPixelForValue(point.high);
+        const low = scales.y.getPixelForValue(point.low),
+              high = scales.y.getPixelForValue(point.high);
         ctx.beginPath();
-        ctx.moveTo(x, low); ctx.lineTo(x, high);
-        ctx.moveTo(x - 4, low); ctx.lineTo(x + 4, low);
-        ctx.moveTo(x - 4, high); ctx.lineTo(x + 4, high);
+        ctx.moveTo(x, low);
+        ctx.lineTo(x, high);
+        ctx.moveTo(x - 4, low);
+        ctx.lineTo(x + 4, low);
+        ctx.moveTo(x - 4, high);
+        ctx.lineTo(x + 4, high);
         ctx.stroke();
       }
     });
@@ -47,7 +53,10 @@ const extras = {
       if (!(x >= area.left && x <= area.right)) continue;
       ctx.strokeStyle = ctx.fillStyle = themeOf("muted");
       ctx.setLineDash([5, 4]);
-      ctx.beginPath(); ctx.moveTo(x, area.top); ctx.lineTo(x, area.bottom); ctx.stroke();
+      ctx.beginPath();
+      ctx.moveTo(x, area.top);
+      ctx.lineTo(x, area.bottom);
+      ctx.stroke();
       const right = x > (area.left + area.right) / 2;
       ctx.textAlign = right ? "right" : "left";
       ctx.fillText(mark.label, x + (right ? -5 : 5), area.top + 12);
@@ -58,21 +67,32 @@ const extras = {
 
 /* The ends of all whiskers, so that none leaves the picture. */
 function reachOf(series) {
-  const ends = series.flatMap((s) => (s.points || []).flatMap((p) => [p.low, p.high])).filter(Number.isFinite);
+  const ends = series.flatMap((s) => (s.points || []).flatMap((p) => [p.low, p.high]))
+                   .filter(Number.isFinite);
   return ends.length ? {suggestedMin: Math.min(...ends), suggestedMax: Math.max(...ends)} : {};
 }
 
 function axisOf(axis, position, reach) {
   const logarithmic = axis.log;
   return {
-    type: logarithmic ? "logarithmic" : "linear", ...(logarithmic ? {} : reach),
-    min: axis.min, max: axis.max, beginAtZero: !logarithmic && axis.zero !== false,
+    type: logarithmic ? "logarithmic" : "linear",
+    ...(logarithmic ? {} : reach),
+    min: axis.min,
+    max: axis.max,
+    beginAtZero: !logarithmic && axis.zero !== false,
     title: {display: true, text: axis.label, color: themeOf("muted")},
-    grid: {color: (line) => themeOf(line.tick && line.tick.value === 0 ? "muted" : "grid"), borderColor: themeOf("rule")},
+    grid: {
+      color: (line) => themeOf(line.tick && line.tick.value === 0 ? "muted" : "grid"),
+      borderColor: themeOf("rule")
+    },
     ticks: {
-      color: themeOf("muted"), maxRotation: 0, autoSkipPadding: 12,
+      color: themeOf("muted"),
+      maxRotation: 0,
+      autoSkipPadding: 12,
       callback(value) {
-        if (logarithmic && position === "x" ? !isTick(value, [1, 2, 5]) : logarithmic && !isTick(value, [1, 3])) return null;
+        if (logarithmic && position === "x" ? !isTick(value, [1, 2, 5])
+                                            : logarithmic && !isTick(value, [1, 3]))
+          return null;
         return significant(value, 3);
       },
     },
@@ -89,44 +109,102 @@ const MARKERS = ["circle", "rect", "triangle", "rectRot", "crossRot", "star"];
 
 function datasetOf(series, spec) {
   const color = colorOf(series.color || 0);
-  if (spec.bars) return {label: series.label, data: series.values, backgroundColor: color, borderColor: color, stack: spec.stacked ? "one" : undefined};
+  if (spec.bars)
+    return {
+      label: series.label,
+      data: series.values,
+      backgroundColor: color,
+      borderColor: color,
+      stack: spec.stacked ? "one" : undefined
+    };
   return {
-    label: series.label, data: series.points, whiskers: series.points.some((p) => Number.isFinite(p.low)),
-    showLine: !!series.line, borderColor: color, backgroundColor: series.hollow ? themeOf("card") : color,
-    borderWidth: 2, borderDash: series.dash, pointRadius: series.marker === null ? 0 : 4,
-    pointStyle: series.marker === null ? "line" : series.marker || MARKERS[(series.color || 0) % 6], pointHitRadius: 8, tension: 0, stepped: series.stepped,
+    label: series.label,
+    data: series.points,
+    whiskers: series.points.some((p) => Number.isFinite(p.low)),
+    showLine: !!series.line,
+    borderColor: color,
+    backgroundColor: series.hollow ? themeOf("card") : color,
+    borderWidth: 2,
+    borderDash: series.dash,
+    pointRadius: series.marker === null ? 0 : 4,
+    pointStyle: series.marker === null ? "line" : series.marker || MARKERS[(series.color || 0) % 6],
+    pointHitRadius: 8,
+    tension: 0,
+    stepped: series.stepped,
   };
 }
 
 function optionsOf(spec) {
   const tip = (point, axis) => `${axis.label}: ${significant(point, 4)}`;
   return {
-    responsive: true, maintainAspectRatio: false, animation: false, marks: spec.marks, normalized: true, ...(spec.bars ? {} : {parsing: false}),
+    responsive: true,
+    maintainAspectRatio: false,
+    animation: false,
+    marks: spec.marks,
+    normalized: true,
+    ...(spec.bars ? {} : {parsing: false}),
     indexAxis: spec.bars ? "y" : "x",
-    interaction: {mode: spec.bars ? "index" : "nearest", intersect: false, axis: spec.bars ? "y" : "xy"},
-    scales: spec.bars
-      ? {x: {...axisOf(spec.y, "x"), stacked: spec.stacked}, y: {stacked: spec.stacked, grid: {display: false}, ticks: {color: themeOf("ink"), autoSkip: false}}}
-      : {x: axisOf(spec.x, "x"), y: axisOf(spec.y, "y", reachOf(spec.series))},
+    interaction:
+        {mode: spec.bars ? "index" : "nearest", intersect: false, axis: spec.bars ? "y" : "xy"},
+    scales: spec.bars ? {
+      x: {...axisOf(spec.y, "x"), stacked: spec.stacked},
+      y: {
+        stacked: spec.stacked,
+        grid: {display: false},
+        ticks: {color: themeOf("ink"), autoSkip: false}
+      }
+    }
+                      : {x: axisOf(spec.x, "x"), y: axisOf(spec.y, "y", reachOf(spec.series))},
     plugins: {
-      legend: {display: spec.series.length > 1, position: "bottom", labels: {color: themeOf("ink"), usePointStyle: !spec.bars, boxWidth: 10, boxHeight: 8, padding: 10}},
-      tooltip: {callbacks: spec.bars
-        ? {label: (item) => `${item.dataset.label}: ${significant(item.raw, 4)}`}
-        : {title: () => "", label: (item) => [item.dataset.label, tip(item.raw.x, spec.x), tip(item.raw.y, spec.y)].concat(
-            Number.isFinite(item.raw.low) ? [`95%: ${significant(item.raw.low, 4)} to ${significant(item.raw.high, 4)}`] : [])}},
+      legend: {
+        display: spec.series.length > 1,
+        position: "bottom",
+        labels: {
+          color: themeOf("ink"),
+          usePointStyle: !spec.bars,
+          boxWidth: 10,
+          boxHeight: 8,
+          padding: 10
+        }
+      },
+      tooltip: {
+        callbacks:
+            spec.bars ? {label: (item) => `${item.dataset.label}: ` +
+                `${significant(item.raw, 4)}`} : {
+              title: () => "",
+              label:
+                  (item) => [item.dataset.label, tip(item.raw.x, spec.x), tip(item.raw.y, spec.y)]
+                                .concat(Number.isFinite(item.raw.low)
+                                            ? [`95%: ${significant(item.raw.low, 4)} to ${
+                                                  significant(item.raw.high, 4)}`]
+                                            : [])
+            }
+      },
     },
   };
 }
 
 function clean(spec) {
-  const series = spec.series.map((s) => s.points ? {...s, points: s.points.filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y) &&
-    !(spec.y.log && p.y <= 0) && !(spec.x.log && p.x <= 0)).slice(0, LIST_MAX)} : s);
+  const series = spec.series.map((s) => s.points ? {
+    ...s,
+    points: s.points
+                .filter((p) => Number.isFinite(p.x) && Number.isFinite(p.y) &&
+                               !(spec.y.log && p.y <= 0) && !(spec.x.log && p.x <= 0))
+                .slice(0, LIST_MAX)
+  }
+                                                 : s);
   return {...spec, series: series.filter((s) => s.values || s.points.length > 0)};
 }
 
 function numbersTable(spec) {
-  if (spec.bars) return tableOf(spec.y.label, [{text: ""}, ...spec.series.map((s) => s.label)],
-    spec.bars.map((label, i) => [label, ...spec.series.map((s) => significant(s.values[i], 4))]));
-  const rows = spec.series.flatMap((s) => s.points.map((p) => [s.label, significant(p.x, 6), significant(p.y, 4), significant(p.low, 4), significant(p.high, 4)]));
+  if (spec.bars)
+    return tableOf(
+        spec.y.label, [{text: ""}, ...spec.series.map((s) => s.label)],
+        spec.bars.map(
+            (label, i) => [label, ...spec.series.map((s) => significant(s.values[i], 4))]));
+  const rows = spec.series.flatMap(
+      (s) => s.points.map((p) => [s.label, significant(p.x, 6), significant(p.y, 4),
+                                  significant(p.low, 4), significant(p.high, 4)]));
   return tableOf(spec.title, ["", spec.x.label, spec.y.label, "low", "high"], rows.slice(0, 300));
 }
 
@@ -134,9 +212,12 @@ function numbersTable(spec) {
 function inWords(spec) {
   const parts = spec.series.map((s) => {
     const values = (s.values || s.points.map((p) => p.y)).filter(Number.isFinite);
-    return values.length ? `${s.label}: ${significant(Math.min(...values))} to ${significant(Math.max(...values))}` : s.label;
+    return values.length ? `${s.label}: ${significant(Math.min(...values))} to ${
+                               significant(Math.max(...values))}`
+                         : s.label;
   });
-  return `${spec.title}. ${spec.y.label}${spec.x ? " over " + spec.x.label : ""}. ${parts.join("; ")}. Numbers follow in a table.`;
+  return `${spec.title}. ${spec.y.label}${spec.x ? " over " + spec.x.label : ""}. ${
+      parts.join("; ")}. Numbers follow in a table.`;
 }
 
 /* The figure of a spec; update(spec) redraws it with new numbers. */
@@ -144,10 +225,13 @@ function figureOf(spec, id) {
   spec = clean(spec);
   const body = el("div", {}), canvas = el("canvas", {id, role: "img"});
   const caption = el("figcaption", {}, spec.note || "");
-  const numbers = el("details", {open: !haveChart()}, el("summary", {}, "Numbers of “" + spec.title + "”"), body);
-  const node = el("figure", {}, el("h3", {}, spec.title), haveChart() ? el("div", {class: "canvas"}, canvas) : null,
-    caption, numbers);
-  const fill = () => { if (numbers.open) body.replaceChildren(numbersTable(spec)); };
+  const numbers = el("details", {open: !haveChart()},
+                     el("summary", {}, "Numbers of “" + spec.title + "”"), body);
+  const node = el("figure", {}, el("h3", {}, spec.title),
+                  haveChart() ? el("div", {class: "canvas"}, canvas) : null, caption, numbers);
+  const fill = () => {
+    if (numbers.open) body.replaceChildren(numbersTable(spec));
+  };
   numbers.addEventListener("toggle", fill);
   fill();
   let chart = null;
@@ -156,7 +240,9 @@ function figureOf(spec, id) {
     canvas.setAttribute("aria-label", inWords(spec));
     const data = {labels: spec.bars, datasets: spec.series.map((s) => datasetOf(s, spec))};
     if (!chart) {
-      chart = new Chart(canvas, {type: spec.bars ? "bar" : "scatter", data, options: optionsOf(spec), plugins: [extras]});
+      chart = new Chart(
+          canvas,
+          {type: spec.bars ? "bar" : "scatter", data, options: optionsOf(spec), plugins: [extras]});
       drawn.push({canvas, redraw: draw, get chart() { return chart; }});
       return;
     }
@@ -178,15 +264,33 @@ function figureOf(spec, id) {
     chart.update("none");
     canvas.setAttribute("aria-label", inWords(spec));
   };
-  return {node, draw, update(next) { spec = clean(next); renew(); caption.textContent = spec.note || ""; fill(); }};
+  return {
+    node,
+    draw,
+    update(next) {
+      spec = clean(next);
+      renew();
+      caption.textContent = spec.note || "";
+      fill();
+    }
+  };
 }
 
 function setUpCharts() {
   if (!haveChart()) return;
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12;
-  const redraw = () => { theme.clear(); drawn.forEach((d) => d.redraw()); };
+  const redraw = () => {
+    theme.clear();
+    drawn.forEach((d) => d.redraw());
+  };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
-  addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; redraw(); });
+  addEventListener("beforeprint", () => {
+    document.documentElement.dataset.theme = "light";
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    delete document.documentElement.dataset.theme;
+    redraw();
+  });
 }

@@ -2,7 +2,7 @@
  * model/ as WebAssembly: the arithmetic of this page. Inputs and outputs are doubles in the
  * module's memory, found by the names that the module itself tells.
  */
-let wasm = null;      /* the module's exports, null where it could not be had */
+let wasm = null; /* the module's exports, null where it could not be had */
 let wasmProblem = "";
 
 async function loadModel() {
@@ -16,7 +16,8 @@ async function loadModel() {
     const module = await WebAssembly.instantiate(bytes, {});
     wasm = module.instance.exports;
   } catch (problem) {
-    wasmProblem = "this browser does not run WebAssembly here (" + text(String(problem && problem.message)) + ")";
+    wasmProblem = "this browser does not run WebAssembly here (" +
+                  text(String(problem && problem.message)) + ")";
   }
 }
 
@@ -47,22 +48,32 @@ class Planner {
   }
   get(name) { return this.view.getFloat64(this.at + this.inputs[name], true); }
   set(name, value) { this.view.setFloat64(this.at + this.inputs[name], value, true); }
-  values() { return Object.fromEntries(Object.keys(this.inputs).map((name) => [name, this.get(name)])); }
-  setAll(values) { for (const [name, value] of Object.entries(values)) if (name in this.inputs) this.set(name, value); }
+  values() {
+    return Object.fromEntries(Object.keys(this.inputs).map((name) => [name, this.get(name)]));
+  }
+  setAll(values) {
+    for (const [name, value] of Object.entries(values))
+      if (name in this.inputs) this.set(name, value);
+  }
   evaluate() {
     wasm.planner_evaluate(this.at, this.result);
-    return Object.fromEntries(Object.entries(this.outputs).map(([name, offset]) => [name, this.view.getFloat64(this.result + offset, true)]));
+    return Object.fromEntries(
+        Object.entries(this.outputs)
+            .map(([name, offset]) => [name, this.view.getFloat64(this.result + offset, true)]));
   }
   ttft(alpha) { return wasm.planner_ttft_s(this.at, alpha); }
   speedup(alpha) { return wasm.planner_speedup(this.at, alpha); }
   tpot(batch, kind) { return wasm.planner_tpot_s(this.at, batch, kind); }
   usdPerMtok(batch, kind) { return wasm.planner_usd_per_mtok(this.at, batch, kind); }
   usdPerHour(concurrency, kind) { return wasm.planner_usd_per_hour(this.at, concurrency, kind); }
-  setModel(index, weightBytes, kvBytes) { wasm.planner_set_model(this.at, index, weightBytes, kvBytes); }
+  setModel(index, weightBytes, kvBytes) {
+    wasm.planner_set_model(this.at, index, weightBytes, kvBytes);
+  }
   setMeasured(T, R, W, layersShare) { wasm.planner_set_measured(this.at, T, R, W, layersShare); }
   static models() {
     const names = [];
-    for (let i = 0, pointer; (pointer = wasm.planner_model_name(i)) !== 0; i++) names.push(wasmText(pointer));
+    for (let i = 0, pointer; (pointer = wasm.planner_model_name(i)) !== 0; i++)
+      names.push(wasmText(pointer));
     return names;
   }
 }

@@ -5,128 +5,78 @@
  * only what a person touches, and the setting in the page's address, so that it can be passed on.
  */
 
-/* name of the input, label, unit, units of the input in one shown, smallest and largest shown;
- * logarithmic but where `linear`, whole numbers where `whole`; `assumed`: its default is ours. */
-const CONTROLS = [
-  ["Workload", [
-    {name: "context_tokens", label: "Context, N", unit: "tokens", per: 1, min: 128, max: 2097152, whole: true},
-    {name: "concurrency", label: "Concurrency", unit: "requests", per: 1, min: 1, max: 10000, whole: true},
-    {name: "alpha", label: "Reused share, α", unit: "", per: 1, min: 0, max: 1, linear: true, assumed: true},
-    {name: "n_out_tokens", label: "Output, N_out", unit: "tokens", per: 1, min: 1, max: 32768, whole: true, assumed: true},
-  ]],
-  ["What users accept (SLA)", [
-    {name: "sla_ttft_s", label: "Time to first token", unit: "s", per: 1, min: 0.02, max: 600},
-    {name: "sla_tpot_s", label: "Time per output token", unit: "ms", per: 1e-3, min: 1, max: 1000},
-  ]],
-  ["GPU server", [
-    {name: "hbm_bytes", label: "HBM per GPU", unit: "GB", per: 1e9, min: 8, max: 512},
-    {name: "hbm_bytes_per_s", label: "HBM bandwidth", unit: "TB/s", per: 1e12, min: 0.05, max: 20},
-    {name: "gpu_usd_per_hour", label: "GPU cost", unit: "$/hour", per: 1, min: 0.1, max: 30},
-    {name: "flops_per_s", label: "Effective TFLOPS per GPU", unit: "TFLOPS", per: 1e12, min: 0.01, max: 5000},
-    {name: "tp_base", label: "GPUs per server", unit: "", per: 1, min: 1, max: 16, linear: true, whole: true},
-  ]],
-  ["Local NVMe, per server", [
-    {name: "nvme_bytes", label: "Capacity", unit: "TB", per: 1e12, min: 0.1, max: 500},
-    {name: "nvme_bytes_per_s", label: "Read bandwidth", unit: "GB/s", per: 1e9, min: 0.1, max: 1000},
-    {name: "write_bytes_per_s", label: "Write bandwidth", unit: "GB/s", per: 1e9, min: 0.05, max: 1000, assumed: true},
-  ]],
-  ["External storage, once local is full", [
-    {name: "external_bytes_per_s", label: "Bandwidth", unit: "GB/s", per: 1e9, min: 0.1, max: 1000},
-    {name: "external_usd_per_gb_month", label: "Cost", unit: "$/GB/month", per: 1, min: 0.001, max: 5},
-  ]],
-  ["Model", [
-    {name: "params", label: "Parameters", unit: "billion", per: 1e9, min: 0.05, max: 5000},
-    {name: "weights_bytes", label: "Weights", unit: "GB", per: 1e9, min: 0.05, max: 10000},
-    {name: "kv_bytes_per_token", label: "KV per token", unit: "KiB", per: 1024, min: 0.25, max: 8192},
-  ]],
-];
-
-const SLIDER_STEPS = 1000;
-const ADDRESS = "#plan:";
-
-/* ---- a slider's position and its value ---- */
-
-function toPosition(control, value) {
-  const shown = Math.min(control.max, Math.max(control.min, value / control.per));
-  const share = control.linear ? (shown - control.min) / (control.max - control.min)
-    : Math.log(shown / control.min) / Math.log(control.max / control.min);
-  return Math.round(share * SLIDER_STEPS);
-}
-
-function fromPosition(control, position) {
-  const share = position / SLIDER_STEPS;
-  const shown = control.linear ? control.min + share * (control.max - control.min) : control.min * (control.max / control.min) ** share;
-  const rounded = control.whole ? Math.round(shown) : Number(shown.toPrecision(3));
-  return Math.min(control.max, Math.max(control.min, rounded)) * control.per;
-}
-
-const shownText = (control, value) => `${significant(value / control.per, 4)}${control.unit ? " " + control.unit : ""}`;
-
 /* ---- where it starts ---- */
 
 /* Inputs that a start from a result takes from it; the others stay as published. */
-const MEASURED = ["context_tokens", "alpha", "flops_per_s", "tp_base", "nvme_bytes_per_s", "write_bytes_per_s", "params", "weights_bytes", "kv_bytes_per_token"];
-const ELEMENT_BYTES = {bf16: 2, fp16: 2, fp8: 1};
+const MEASURED = [
+  "context_tokens", "alpha", "flops_per_s", "tp_base", "nvme_bytes_per_s", "write_bytes_per_s",
+  "params", "weights_bytes", "kv_bytes_per_token"
+];
+const ELEMENT_BYTES = {
+  bf16: 2,
+  fp16: 2,
+  fp8: 1
+};
 
 /* The inputs that a result measured: null where it measured no rates, or its model is unknown. */
 function startFrom(entry) {
-  const result = entry.result, rates = ratesOf(result)[0], model = Planner.models().indexOf(modelOf(result));
+  const result = entry.result, rates = ratesOf(result)[0],
+        model = Planner.models().indexOf(modelOf(result));
   if (!rates || model < 0 || !Number.isFinite(rates.T.value)) return null;
   const planner = new Planner();
-  planner.setModel(model, ELEMENT_BYTES[at(result, "rig", "dtype")] || 2, ELEMENT_BYTES[at(result, "rig", "kv_dtype")] || 2);
+  planner.setModel(model, ELEMENT_BYTES[at(result, "rig", "dtype")] || 2,
+                   ELEMENT_BYTES[at(result, "rig", "kv_dtype")] || 2);
   planner.set("context_tokens", rates.n_tokens);
   planner.set("tp_base", 1); /* rates are of one device and the drives that one box gave it */
   if (Number.isFinite(rates.best_alpha)) planner.set("alpha", rates.best_alpha);
   const share = num(at(result, "rig", "layers_run")) / num(at(result, "rig", "layers_model"));
-  planner.setMeasured(rates.T.value, rates.R.value || 0, rates.W.value || 0, share > 0 && share <= 1 ? share : 1);
-  return {name: text(entry.file), values: planner.values(), labels: labelsOf(result), measured: MEASURED};
+  planner.setMeasured(rates.T.value, rates.R.value || 0, rates.W.value || 0,
+                      share > 0 && share <= 1 ? share : 1);
+  return {
+    name: text(entry.file),
+    values: planner.values(),
+    labels: labelsOf(result),
+    measured: MEASURED
+  };
 }
 
 function startsOf(entries) {
   const first = answering(entries);
   const ordered = [first, ...entries.filter((e) => e !== first)].filter(Boolean);
-  const published = {name: "published defaults", values: new Planner().values(), labels: [], measured: []};
+  const published =
+      {name: "published defaults", values: new Planner().values(), labels: [], measured: []};
   return {published, all: [...ordered.map(startFrom).filter(Boolean), published]};
-}
-
-/* ---- the setting in the address: what differs from the start ---- */
-
-function readAddress() {
-  const values = {};
-  if (!location.hash.startsWith(ADDRESS)) return {start: 0, values};
-  const query = new URLSearchParams(location.hash.slice(ADDRESS.length));
-  for (const control of CONTROLS.flatMap(([, controls]) => controls)) {
-    const given = query.has(control.name) ? Number(query.get(control.name)) : NaN;
-    if (Number.isFinite(given) && given >= 0) values[control.name] = Math.min(control.max, Math.max(control.min, given / control.per)) * control.per;
-  }
-  return {start: Number(query.get("start")) || 0, values};
-}
-
-function writeAddress(state) {
-  const query = new URLSearchParams();
-  if (state.start > 0) query.set("start", state.start);
-  const initial = state.starts[state.start].values;
-  for (const [name, value] of Object.entries(state.planner.values())) if (value !== initial[name]) query.set(name, Number(value.toPrecision(12)));
-  const hash = query.toString() ? ADDRESS + query : "";
-  try {
-    history.replaceState(null, "", hash || location.pathname + location.search);
-  } catch (refused) { /* some browsers refuse it on files: the setting is then not in the address */ }
 }
 
 /* ---- controls ---- */
 
 function controlOf(control, state) {
   const id = "input-" + control.name, origin = el("span", {class: "origin", id: id + "-origin"});
-  const slider = el("input", {type: "range", id, min: 0, max: SLIDER_STEPS, step: 1, "aria-describedby": id + "-origin"});
-  const box = el("input", {type: "number", id: id + "-exact", step: "any", min: control.min, max: control.max, "aria-label": `${control.label}${control.unit ? ", " + control.unit : ""}, exact`});
-  const node = el("div", {class: "control"}, el("label", {for: id}, control.label), el("span", {class: "value"}, box, control.unit), slider, origin);
+  const slider = el(
+      "input",
+      {type: "range", id, min: 0, max: SLIDER_STEPS, step: 1, "aria-describedby": id + "-origin"});
+  const box = el("input", {
+    type: "number",
+    id: id + "-exact",
+    step: "any",
+    min: control.min,
+    max: control.max,
+    "aria-label": `${control.label}${control.unit ? ", " + control.unit : ""}, exact`
+  });
+  const node =
+      el("div", {class: "control"}, el("label", {for: id
+         }, control.label), el("span", {class: "value"}, box, control.unit), slider, origin);
   const show = (typing) => {
-    const value = state.planner.get(control.name), initial = state.starts[state.start].values[control.name];
+    const value = state.planner.get(control.name),
+          initial = state.starts[state.start].values[control.name];
     slider.value = toPosition(control, value);
     slider.setAttribute("aria-valuetext", shownText(control, value));
     if (!typing) box.value = Number((value / control.per).toPrecision(6));
-    const published = `${control.assumed ? "assumed" : "published"} ${shownText(control, state.published.values[control.name])}`;
-    origin.textContent = state.starts[state.start].measured.includes(control.name) ? `here ${shownText(control, initial)}, ${published}` : published;
+    const published = `${control.assumed ? "assumed" : "published"} ${
+        shownText(control, state.published.values[control.name])}`;
+    origin.textContent = state.starts[state.start].measured.includes(control.name)
+                             ? `here ${shownText(control, initial)}, ${published}`
+                             : published;
     node.classList.toggle("changed", value !== initial);
   };
   const take = (value, typing) => {
@@ -145,22 +95,41 @@ function controlOf(control, state) {
 
 function modelChooser(state) {
   const models = Planner.models();
-  const select = el("select", {id: "planner-model", change() {
-    const [index, weight, kv] = select.value.split(":").map(Number);
-    if (select.value === "") return;
-    state.planner.setModel(index, weight, kv);
-    state.showAll();
-    state.changed();
-  }}, el("option", {value: ""}, "Set from a model…"), models.flatMap((name, i) => [
-    el("option", {value: `${i}:2:2`}, `${name}, bf16`), el("option", {value: `${i}:2:1`}, `${name}, bf16, KV fp8`), el("option", {value: `${i}:1:1`}, `${name}, fp8`)]));
-  return el("div", {class: "control"}, el("label", {for: "planner-model"}, "Model"), select);
+  const select =
+      el("select", {
+        id: "planner-model",
+        change() {
+          const [index, weight, kv] = select.value.split(":").map(Number);
+          if (select.value === "") return;
+          state.planner.setModel(index, weight, kv);
+          state.showAll();
+          state.changed();
+        }
+      },
+         el("option", {value: ""}, "Set from a model…"),
+         models.flatMap((name, i) => [el("option", {value: `${i}:2:2`}, `${name}, bf16`),
+                                      el("option", {value: `${i}:2:1`}, `${name}, bf16, KV fp8`),
+                                      el("option", {value: `${i}:1:1`}, `${name}, fp8`)]));
+  return el("div", {class: "control"}, el("label", {for: "planner-model"
+            }, "Model"), select);
 }
 
 function startChooser(state) {
-  const select = el("select", {id: "planner-start", change() { state.restart(Number(select.value)); }},
-    state.starts.map((start, i) => el("option", {value: i}, start === state.published ? "Published defaults" : `Measured: ${start.name}`)));
+  const select =
+      el("select", {id: "planner-start", change() { state.restart(Number(select.value)); }},
+         state.starts.map((start, i) => el("option", {value: i},
+                                           start === state.published ? "Published defaults"
+                                                                     : `Measured: ${start.name}`)));
   state.showStart = () => { select.value = state.start; };
-  return el("div", {class: "buttons"}, el("label", {for: "planner-start"}, "Start from "), select, el("button", {type: "button", id: "planner-reset", click() { state.restart(state.start); }}, "Reset all"));
+  return el("div", {class: "buttons"},
+            el("label",
+               {for: "planner-start"
+               },
+               "Start from "),
+            select,
+            el("button",
+               {type: "button", id: "planner-reset", click() { state.restart(state.start); }},
+               "Reset all"));
 }
 
 /* ---- put together ---- */
@@ -173,10 +142,19 @@ function onScreen(node) {
 function plannerState(entries) {
   const {published, all} = startsOf(entries);
   const address = readAddress();
-  const state = {published, starts: all, start: address.start < all.length && address.start >= 0 ? Math.floor(address.start) : 0, planner: new Planner(), controls: []};
+  const state = {
+    published,
+    starts: all,
+    start: address.start < all.length && address.start >= 0 ? Math.floor(address.start) : 0,
+    planner: new Planner(),
+    controls: []
+  };
   state.planner.setAll(state.starts[state.start].values);
   state.planner.setAll(address.values);
-  state.showAll = () => { state.showStart(); state.controls.forEach((c) => c.show()); };
+  state.showAll = () => {
+    state.showStart();
+    state.controls.forEach((c) => c.show());
+  };
   state.restart = (start) => {
     state.start = start;
     state.planner.setAll(state.starts[start].values);
@@ -188,24 +166,39 @@ function plannerState(entries) {
 
 function setUpPlanner(place, entries) {
   if (!wasm) {
-    place.append(notice("The planner is not in this page: " + wasmProblem + ". Everything else is. `refill plan` has the same models on the command line."));
+    place.append(
+        notice("The planner is not in this page: " + wasmProblem +
+               ". Everything else is. `refill plan` has the same models on the command line."));
     return;
   }
   const state = plannerState(entries);
-  const charts = plannerSpecs(state.planner, state.planner.evaluate()).map((spec, i) => figureOf(spec, `planner-${i}`));
-  const answers = el("ul", {class: "answers", id: "planner-answers"}), facts = el("dl", {class: "numbers"}), conditions = el("div", {});
+  const charts = plannerSpecs(state.planner, state.planner.evaluate())
+                     .map((spec, i) => figureOf(spec, `planner-${i}`));
+  const answers = el("ul", {class: "answers", id: "planner-answers"}),
+        facts = el("dl", {class: "numbers"}), conditions = el("div", {});
   const refresh = () => {
     const planned = state.planner.evaluate();
-    answers.replaceChildren(...plannerAnswers(state.planner, planned).map((line) => el("li", {}, line)));
-    facts.replaceChildren(...plannerFacts(planned).map(([name, value, below]) => numberOf(name, value, below)));
-    conditions.replaceChildren(...[chips(state.starts[state.start].labels.concat({text: "predicted, not measured"}))].filter(Boolean));
+    answers.replaceChildren(
+        ...plannerAnswers(state.planner, planned).map((line) => el("li", {}, line)));
+    facts.replaceChildren(
+        ...plannerFacts(planned).map(([name, value, below]) => numberOf(name, value, below)));
+    conditions.replaceChildren(
+        ...[chips(state.starts[state.start].labels.concat({text: "predicted, not measured"}))]
+            .filter(Boolean));
     return plannerSpecs(state.planner, planned);
   };
   let waiting = false, settled = 0;
-  const redraw = (all) => refresh().forEach((spec, i) => { if (all || onScreen(charts[i].node)) charts[i].update(spec); });
-  /* One redraw a frame, however fast a slider moves, and of what is in sight; the rest when it rests. */
+  const redraw = (all) => refresh().forEach((spec, i) => {
+    if (all || onScreen(charts[i].node)) charts[i].update(spec);
+  });
+  /* One redraw a frame, however fast a slider moves, and of what is in sight; the rest when it
+   * rests. */
   state.changed = () => {
-    if (!waiting) requestAnimationFrame(() => { waiting = false; redraw(false); });
+    if (!waiting)
+      requestAnimationFrame(() => {
+        waiting = false;
+        redraw(false);
+      });
     waiting = true;
     document.documentElement.dataset.planner = "moving";
     clearTimeout(settled);
@@ -215,15 +208,35 @@ function setUpPlanner(place, entries) {
       document.documentElement.dataset.planner = "settled";
     }, 60);
   };
-  const groups = CONTROLS.map(([legend, controls]) => el("fieldset", {}, el("legend", {}, legend), legend === "Model" ? modelChooser(state) : null, controls.map((control) => {
-    const made = controlOf(control, state);
-    state.controls.push(made);
-    return made.node;
-  })));
-  place.append(el("p", {}, "What would other prompts, drives, GPUs or prices give? Each slider changes what depends on it at once; the page's address keeps the setting, so it can be sent to a colleague."),
-    el("p", {class: "note"}, "“here” is what the chosen result had or measured, “published” the default of the cost model, the slides or a datasheet, “assumed” ours. TFLOPS is what a GPU achieves, not its peak. Offload runs on the fewest GPUs that hold the model and one request, in whole servers; context parallelism keeps every KV in HBM."),
-    startChooser(state), el("div", {class: "planner"}, el("form", {class: "controls", "aria-label": "Planner inputs", submit(event) { event.preventDefault(); }}, groups),
-      el("div", {}, el("div", {class: "panel"}, el("h3", {}, "At this setting"), conditions, answers), facts, el("div", {class: "charts"}, charts.map((c) => c.node)))));
+  const groups =
+      CONTROLS.map(([legend, controls]) => el("fieldset", {}, el("legend", {}, legend),
+                                              legend === "Model" ? modelChooser(state) : null,
+                                              controls.map((control) => {
+                                                const made = controlOf(control, state);
+                                                state.controls.push(made);
+                                                return made.node;
+                                              })));
+  place.append(
+      el("p", {},
+         "What would other prompts, drives, GPUs or prices give? Each slider changes what " +
+             "depends on it at once; the page's address keeps the setting, so it can be sent " +
+             "to a colleague."),
+      el("p", {class: "note"},
+         "“here” is what the chosen result had or measured, “published” the default of the " +
+             "cost model, the slides or a datasheet, “assumed” ours. TFLOPS is what a GPU " +
+             "achieves, not its peak. Offload runs on the fewest GPUs that hold the model and " +
+             "one request, in whole servers; context parallelism keeps every KV in HBM."),
+      startChooser(state),
+      el("div", {class: "planner"},
+         el("form", {
+           class: "controls",
+           "aria-label": "Planner inputs",
+           submit(event) { event.preventDefault(); }
+         },
+            groups),
+         el("div", {},
+            el("div", {class: "panel"}, el("h3", {}, "At this setting"), conditions, answers),
+            facts, el("div", {class: "charts"}, charts.map((c) => c.node)))));
   state.showAll();
   redraw(true);
 }

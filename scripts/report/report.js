@@ -7,22 +7,40 @@ const RESULT_SCHEMA = "refill/1";
 /* ---- the parts of one result ---- */
 
 function numberOf(name, value, below) {
-  return el("div", {class: "number"}, el("dt", {}, name), el("dd", {}, value), below ? el("dd", {class: "range"}, below) : null);
+  return el("div", {class: "number"}, el("dt", {}, name), el("dd", {}, value),
+            below ? el("dd", {class: "range"}, below) : null);
 }
 
 function keyNumbers(rates) {
   const star = Number.isFinite(rates.alpha_star) ? rates.alpha_star : rates.alpha_star_constant;
   const e = rates.e_interval;
-  const ends = wasm && Number.isFinite(e.low) ? {low: wasm.ttft_alpha_star(e.low), high: wasm.ttft_alpha_star(e.high)} : {low: NaN, high: NaN};
-  return el("dl", {class: "numbers", "aria-label": `Rates at ${format.count(rates.n_tokens)} tokens`},
-    numberOf("T, compute per token", format.seconds(rates.T.value), rangeText(rates.T, format.seconds)),
-    numberOf("R, read per token", format.seconds(rates.R.value), rangeText(rates.R, format.seconds)),
-    numberOf("W, write per token", format.seconds(rates.W.value), rangeText(rates.W, format.seconds)),
-    numberOf("e = T/R", significant(rates.e), rangeText(e, significant)),
-    numberOf("α*, crossover", significant(star), Number.isFinite(ends.low) ? `constant T: ${significant(ends.low)} to ${significant(ends.high)}` : `constant T: ${significant(rates.alpha_star_constant)}`),
-    Number.isFinite(rates.best_speedup) ? numberOf("Best speedup", significant(rates.best_speedup) + "×", `at α = ${significant(rates.best_alpha)}`) : null,
-    Number.isFinite(rates.recompute_s) ? numberOf(`TTFT recomputed`, format.seconds(rates.recompute_s), `${format.count(rates.n_tokens)} tokens`) : null,
-    Number.isFinite(rates.break_even) ? numberOf("Break-even prefix", format.count(rates.break_even), "tokens, predicted") : null);
+  const ends = wasm && Number.isFinite(e.low)
+                   ? {low: wasm.ttft_alpha_star(e.low), high: wasm.ttft_alpha_star(e.high)}
+                   : {low: NaN, high: NaN};
+  return el("dl",
+            {class: "numbers", "aria-label": `Rates at ${format.count(rates.n_tokens)} tokens`},
+            numberOf("T, compute per token", format.seconds(rates.T.value),
+                     rangeText(rates.T, format.seconds)),
+            numberOf("R, read per token", format.seconds(rates.R.value),
+                     rangeText(rates.R, format.seconds)),
+            numberOf("W, write per token", format.seconds(rates.W.value),
+                     rangeText(rates.W, format.seconds)),
+            numberOf("e = T/R", significant(rates.e), rangeText(e, significant)),
+            numberOf("α*, crossover", significant(star),
+                     Number.isFinite(ends.low)
+                         ? `constant T: ${significant(ends.low)} to ${significant(ends.high)}`
+                         : `constant T: ${significant(rates.alpha_star_constant)}`),
+            Number.isFinite(rates.best_speedup)
+                ? numberOf("Best speedup", significant(rates.best_speedup) + "×",
+                           `at α = ${significant(rates.best_alpha)}`)
+                : null,
+            Number.isFinite(rates.recompute_s)
+                ? numberOf(`TTFT recomputed`, format.seconds(rates.recompute_s),
+                           `${format.count(rates.n_tokens)} tokens`)
+                : null,
+            Number.isFinite(rates.break_even)
+                ? numberOf("Break-even prefix", format.count(rates.break_even), "tokens, predicted")
+                : null);
 }
 
 /* Everything a reader needs to judge the box, what is null left out. */
@@ -31,10 +49,23 @@ function boxOf(result) {
   const walk = (name, value, depth) => {
     if (value === null || value === undefined || value === "" || rows.length > 150) return;
     if (Array.isArray(value)) {
-      if (value.length) rows.push([name, value.slice(0, 20).map((v) => typeof v === "object" ? JSON.stringify(v) : text(v)).join(" ").slice(0, TEXT_MAX)]);
+      if (value.length)
+        rows.push([
+          name, value.slice(0, 20)
+                    .map((v) => typeof v === "object" ? JSON.stringify(v) : text(v))
+                    .join(" ")
+                    .slice(0, TEXT_MAX)
+        ]);
     } else if (typeof value === "object") {
-      if (depth < 4) for (const key of Object.keys(value).slice(0, 80)) walk(name ? `${name} ${key}` : key, value[key], depth + 1);
-    } else rows.push([name.replaceAll("_", " "), /bytes$/.test(name) && Number.isFinite(num(value)) ? `${format.bytes(value)}` : text(value) || String(value)]);
+      if (depth < 4)
+        for (const key of Object.keys(value).slice(0, 80))
+          walk(name ? `${name} ${key}` : key, value[key], depth + 1);
+    } else
+      rows.push([
+        name.replaceAll("_", " "), /bytes$/.test(name) && Number.isFinite(num(value))
+                                       ? `${format.bytes(value)}`
+                                       : text(value) || String(value)
+      ]);
   };
   walk("", result.host, 0);
   walk("", result.rig, 0);
@@ -43,22 +74,35 @@ function boxOf(result) {
   walk("", result.environment, 0);
   const config = [];
   for (const [key, value] of Object.entries(at(result, "config") || {}).slice(0, 100))
-    if (value !== null) config.push([key.replaceAll("_", " "), Array.isArray(value) ? value.slice(0, 32).map(text).join(", ") : text(value) || String(value)]);
+    if (value !== null)
+      config.push([
+        key.replaceAll("_", " "), Array.isArray(value) ? value.slice(0, 32).map(text).join(", ")
+                                                       : text(value) || String(value)
+      ]);
   return el("details", {}, el("summary", {}, "The box, the build and the settings"),
-    el("p", {}, "Command: ", el("code", {}, list(result.command_line).map(text).join(" "))),
-    el("div", {class: "charts"}, el("div", {class: "panel"}, tableOf("Box and build", null, rows, "facts")), el("div", {class: "panel"}, tableOf("Settings", null, config, "facts"))));
+            el("p", {}, "Command: ", el("code", {}, list(result.command_line).map(text).join(" "))),
+            el("div", {class: "charts"},
+               el("div", {class: "panel"}, tableOf("Box and build", null, rows, "facts")),
+               el("div", {class: "panel"}, tableOf("Settings", null, config, "facts"))));
 }
 
 function warningsOf(result) {
   const items = list(result.warnings).map((w) => text(at(w, "text"))).filter(Boolean);
-  return items.length ? el("details", {open: true}, el("summary", {}, `${items.length} warning${items.length > 1 ? "s" : ""} of this run`), el("ul", {class: "warnings"}, items.map((w) => el("li", {}, w)))) : null;
+  return items.length ? el("details", {open: true},
+                           el("summary", {},
+                              `${items.length} warning${items.length > 1 ? "s" : ""} of this ` +
+                                  `run`),
+                           el("ul", {class: "warnings"}, items.map((w) => el("li", {}, w))))
+                      : null;
 }
 
 /* The result's charts as specs, its tables as nodes. */
 function contentOf(result) {
   const specs = [], nodes = [];
   if (overlapPoints(result).length || list(result.points).length) {
-    for (const rates of ratesOf(result)) specs.push(ttftChart(result, rates), speedupChart(result, rates), errorChart(result, rates), stagesChart(result, rates));
+    for (const rates of ratesOf(result))
+      specs.push(ttftChart(result, rates), speedupChart(result, rates), errorChart(result, rates),
+                 stagesChart(result, rates));
     if (list(at(result, "break_even", "points")).length) specs.push(breakEvenChart(result));
     nodes.push(el("details", {}, el("summary", {}, "All points as a table"), sweepTable(result)));
   }
@@ -79,14 +123,17 @@ function figures(specs, prefix) {
 }
 
 function titleOf(result) {
-  return [text(result.command), modelOf(result), deviceOf(result) && "on " + deviceOf(result)].filter(Boolean).join(" ");
+  return [text(result.command), modelOf(result), deviceOf(result) && "on " + deviceOf(result)]
+      .filter(Boolean)
+      .join(" ");
 }
 
 /* One result; drawn when it is first opened, so that twenty of them cost nothing until read. */
 function resultSection(entry, index, open, told) {
   const result = entry.result, id = `result-${index + 1}`;
   const body = el("div", {});
-  const section = el("details", {class: "result", id}, el("summary", {}, `${text(entry.file)}: ${titleOf(result)}`), body);
+  const section = el("details", {class: "result", id},
+                     el("summary", {}, `${text(entry.file)}: ${titleOf(result)}`), body);
   let built = false;
   section.addEventListener("toggle", () => {
     if (!section.open || built) return;
@@ -94,9 +141,14 @@ function resultSection(entry, index, open, told) {
     const {specs, nodes} = contentOf(result);
     const charts = figures(specs, id);
     if (entry.trace) charts.grid.append(timelineFigure(entry.trace));
-    if (!told) body.append(el("p", {}, text(result.answer)), ...[chips(labelsOf(result))].filter(Boolean));
-    body.append(...ratesOf(result).slice(told ? 1 : 0).map((r) => keyNumbers(r)), charts.grid, ...nodes, ...[warningsOf(result), boxOf(result)].filter(Boolean));
-    if (!specs.length && !nodes.length && !entry.trace) body.prepend(notice("This result holds nothing that this page knows how to draw; its settings and box are below."));
+    if (!told)
+      body.append(el("p", {}, text(result.answer)), ...[chips(labelsOf(result))].filter(Boolean));
+    body.append(...ratesOf(result).slice(told ? 1 : 0).map((r) => keyNumbers(r)), charts.grid,
+                ...nodes, ...[warningsOf(result), boxOf(result)].filter(Boolean));
+    if (!specs.length && !nodes.length && !entry.trace)
+      body.prepend(notice(
+          "This result holds nothing that this page knows how to draw; its settings and box " +
+              "are below."));
     charts.draw();
   });
   section.open = open;
@@ -109,29 +161,58 @@ function comparison(entries) {
   const rows = entries.flatMap((entry) => ratesOf(entry.result).map((rates) => ({entry, rates})));
   if (rows.length < 2) return null;
   const base = rows[0];
-  const like = (row) => row.rates.n_tokens === base.rates.n_tokens && modelOf(row.entry.result) === modelOf(base.entry.result);
+  const like = (row) => row.rates.n_tokens === base.rates.n_tokens &&
+                        modelOf(row.entry.result) === modelOf(base.entry.result);
   const rate = (row, key) => {
-    const told = row === base ? {text: "baseline"} : like(row) ? differenceText(row.rates[key], base.rates[key], true) : {text: "other model or length"};
-    return {text: [format.seconds(row.rates[key].value), el("small", {}, told.text)], class: told.class};
+    const told = row === base ? {text: "baseline"}
+                 : like(row)  ? differenceText(row.rates[key], base.rates[key], true)
+                              : {text: "other model or length"};
+    return {
+      text: [format.seconds(row.rates[key].value), el("small", {}, told.text)],
+      class: told.class
+    };
   };
   const words = (value) => ({text: value, class: "text"});
   const table = tableOf(`Results side by side; changes against ${text(base.entry.file)}`,
-    [{text: "result"}, {text: "storage", class: "text"}, "tokens", "T", "R", "W", "e", "α*", "best ×", {text: "conditions", class: "text"}],
-    rows.map((row) => {
-      const {entry, rates} = row, result = entry.result;
-      return [words([text(entry.file), el("small", {}, titleOf(result))]), words(targetOf(result)), format.count(rates.n_tokens), rate(row, "T"), rate(row, "R"), rate(row, "W"),
-        significant(rates.e), significant(rates.alpha_star), significant(rates.best_speedup), words(labelsOf(result).map((l) => l.text).join("; "))];
-    }));
+                        [
+                          {text: "result"}, {text: "storage", class: "text"}, "tokens", "T", "R",
+                          "W", "e", "α*", "best ×", {text: "conditions", class: "text"}
+                        ],
+                        rows.map((row) => {
+                          const {entry, rates} = row, result = entry.result;
+                          return [
+                            words([text(entry.file), el("small", {}, titleOf(result))]),
+                            words(targetOf(result)), format.count(rates.n_tokens), rate(row, "T"),
+                            rate(row, "R"), rate(row, "W"), significant(rates.e),
+                            significant(rates.alpha_star), significant(rates.best_speedup),
+                            words(labelsOf(result).map((l) => l.text).join("; "))
+                          ];
+                        }));
   const sweeps = rows.filter((row) => overlapPoints(row.entry.result, row.rates.n_tokens).length);
   const specs = sweeps.length > 1 ? [{
-    title: "Speedup of each sweep", note: "Each against its own recompute; compare like with like.", x: {label: "α", min: 0, max: 1}, y: {label: "speedup (×)"},
-    series: sweeps.slice(0, 12).map((row, i) => ({label: `${text(row.entry.file)}, ${format.count(row.rates.n_tokens)}`, color: i, line: true,
-      points: overlapPoints(row.entry.result, row.rates.n_tokens).map((p) => ({x: num(at(p, "alpha")), y: num(at(p, "speedup"))}))})),
-  }] : [];
+    title: "Speedup of each sweep",
+    note: "Each against its own recompute; compare like with like.",
+    x: {label: "α", min: 0, max: 1},
+    y: {label: "speedup (×)"},
+    series: sweeps.slice(0, 12).map(
+        (row, i) => ({
+          label: `${text(row.entry.file)}, ${format.count(row.rates.n_tokens)}`,
+          color: i,
+          line: true,
+          points: overlapPoints(row.entry.result, row.rates.n_tokens)
+                      .map((p) => ({x: num(at(p, "alpha")), y: num(at(p, "speedup"))}))
+        })),
+  }]
+                                  : [];
   const charts = figures(specs, "compared");
-  const section = el("section", {id: "compared", "aria-labelledby": "compared-title"}, el("h2", {id: "compared-title"}, "Results compared"),
-    el("p", {class: "note"}, "“better” and “worse” are said only where the two 95% intervals do not meet; that is stricter than a test at 95%. ",
-      "`refill compare` tests on the raw samples."), table, charts.grid);
+  const section = el(
+      "section", {id: "compared", "aria-labelledby": "compared-title"},
+      el("h2", {id: "compared-title"}, "Results compared"),
+      el("p", {class: "note"},
+         "“better” and “worse” are said only where the two 95% intervals do not meet; that is " +
+             "stricter than a test at 95%. ",
+         "`refill compare` tests on the raw samples."),
+      table, charts.grid);
   return {section, draw: charts.draw};
 }
 
@@ -151,21 +232,38 @@ function answering(entries) {
 }
 
 function headline(first) {
-  if (!first) return [el("h1", {}, "Recompute or reload? These results hold no answer yet: run refill sweep.")];
+  if (!first)
+    return [el("h1", {},
+               "Recompute or reload? These results hold no answer yet: run refill sweep.")];
   const rates = ratesOf(first.result)[0];
-  return [el("h1", {}, text(first.result.answer)), el("p", {class: "note"}, `From ${text(first.file)}, ${text(first.result.started)}; storage: ${targetOf(first.result)}.`),
-    chips(labelsOf(first.result)), rates ? keyNumbers(rates) : null].filter(Boolean);
+  return [
+    el("h1", {}, text(first.result.answer)),
+    el("p", {class: "note"},
+       `From ${text(first.file)}, ${text(first.result.started)}; storage: ${
+           targetOf(first.result)}.`),
+    chips(labelsOf(first.result)), rates ? keyNumbers(rates) : null
+  ].filter(Boolean);
 }
 
 function contents(entries, compared) {
-  const links = [["#main", "Answer"], ...(compared ? [["#compared", "Compared"]] : []), ["#results-title", "Results"], ["#planner", "Planner"]];
-  document.getElementById("contents").append(...links.map(([href, name]) => el("li", {}, el("a", {href, click(event) {
-    event.preventDefault(); /* the fragment is the planner's */
-    const target = document.querySelector(href);
-    target.scrollIntoView();
-    target.setAttribute("tabindex", "-1");
-    target.focus({preventScroll: true});
-  }}, name))));
+  const links = [
+    ["#main", "Answer"], ...(compared ? [["#compared", "Compared"]] : []),
+    ["#results-title", "Results"], ["#planner", "Planner"]
+  ];
+  document.getElementById("contents")
+      .append(...links.map(([href, name]) =>
+                               el("li", {},
+                                  el("a", {
+                                    href,
+                                    click(event) {
+                                      event.preventDefault(); /* the fragment is the planner's */
+                                      const target = document.querySelector(href);
+                                      target.scrollIntoView();
+                                      target.setAttribute("tabindex", "-1");
+                                      target.focus({preventScroll: true});
+                                    }
+                                  },
+                                     name))));
 }
 
 async function main() {
@@ -176,21 +274,35 @@ async function main() {
   const compared = comparison(entries);
   const first = answering(entries);
   place.append(...headline(first));
-  if (!haveChart()) place.append(notice("This refill was built without Chart.js (Debian's libjs-chart.js): numbers stand in tables where charts would be."));
-  if (report.samples_left_out === true) place.append(notice("Raw samples were left out to keep this page small; medians and intervals are all here."));
-  for (const entry of refused) place.append(notice(`${text(entry.file) || "A file"} is left out: its schema is ${text(at(entry, "result", "schema")) || "missing"}, this page reads ${RESULT_SCHEMA}.`));
+  if (!haveChart())
+    place.append(notice(
+        "This refill was built without Chart.js (Debian's libjs-chart.js): numbers stand in " +
+            "tables where charts would be."));
+  if (report.samples_left_out === true)
+    place.append(notice(
+        "Raw samples were left out to keep this page small; medians and intervals are all " +
+            "here."));
+  for (const entry of refused)
+    place.append(notice(`${text(entry.file) || "A file"} is left out: its schema is ${
+        text(at(entry, "result", "schema")) || "missing"}, this page reads ${RESULT_SCHEMA}.`));
   if (compared) place.append(compared.section);
   place.append(el("h2", {id: "results-title"}, entries.length > 1 ? "Each result" : "The result"));
-  entries.forEach((entry, i) => place.append(resultSection(entry, i, first ? entry === first : i === 0, entry === first)));
+  entries.forEach((entry, i) => place.append(
+                      resultSection(entry, i, first ? entry === first : i === 0, entry === first)));
   contents(entries, compared);
   if (compared) compared.draw();
-  document.getElementById("provenance").textContent = `Made by refill ${text(report.version)}. Figures labelled played back, emulated or predicted are not measurements. Charts: Chart.js (MIT).`;
+  const version = text(report.version);
+  document.getElementById("provenance").textContent = `Made by refill ${version}. ` +
+    "Figures labelled played back, emulated or predicted are not measurements. " +
+    "Charts: Chart.js (MIT).";
   setUpPlanner(document.getElementById("planner-body"), entries);
   document.documentElement.dataset.ready = "yes";
 }
 
 main().catch((problem) => {
-  document.getElementById("report").prepend(notice("This page could not be put together: " + text(String(problem && problem.message)) + ". The results are in its source as JSON."));
+  document.getElementById("report").prepend(
+      notice("This page could not be put together: " + text(String(problem && problem.message)) +
+             ". The results are in its source as JSON."));
   document.documentElement.dataset.ready = "failed";
   console.error(problem);
 });

@@ -7,15 +7,21 @@
 function labelsOf(result) {
   const labels = [];
   const device = at(result, "rig", "device");
-  if (at(device, "played_back") === true) labels.push({text: "compute played back, not measured", kind: "warn"});
+  if (at(device, "played_back") === true)
+    labels.push({text: "compute played back, not measured", kind: "warn"});
   if (emulatedDrive(result)) labels.push({text: "drive emulated: no byte stored", kind: "warn"});
   const [run, all] = [num(at(result, "rig", "layers_run")), num(at(result, "rig", "layers_model"))];
   if (run < all) labels.push({text: `${run} of ${all} layers run`, kind: "warn"});
-  const cold = [...list(result.points), ...list(result.storage)].map((p) => text(at(p, "cold"))).find((c) => c !== "");
-  if (cold && !cold.startsWith("emulated")) labels.push({text: "cold reads: " + cold, kind: cold.startsWith("proven") ? "good" : "warn"});
+  const cold = [...list(result.points), ...list(result.storage)]
+                   .map((p) => text(at(p, "cold")))
+                   .find((c) => c !== "");
+  if (cold && !cold.startsWith("emulated"))
+    labels.push({text: "cold reads: " + cold, kind: cold.startsWith("proven") ? "good" : "warn"});
   if (result.interrupted === true) labels.push({text: "interrupted: incomplete", kind: "bad"});
-  if (text(at(result, "refill", "problem"))) labels.push({text: text(at(result, "refill", "problem")), kind: "bad"});
-  const wrong = [...list(result.points), ...list(result.storage)].reduce((sum, p) => sum + (num(at(p, "wrong_bytes")) || 0), 0);
+  if (text(at(result, "refill", "problem")))
+    labels.push({text: text(at(result, "refill", "problem")), kind: "bad"});
+  const wrong = [...list(result.points), ...list(result.storage)].reduce(
+      (sum, p) => sum + (num(at(p, "wrong_bytes")) || 0), 0);
   if (wrong > 0) labels.push({text: `${format.count(wrong)} WRONG BYTES`, kind: "bad"});
   return labels;
 }
@@ -27,16 +33,24 @@ function emulatedDrive(result) {
 }
 
 function chips(labels) {
-  return labels.length ? el("ul", {class: "chips", "aria-label": "Conditions"}, labels.map((l) => el("li", {class: "chip " + (l.kind || "")}, l.text))) : null;
+  return labels.length ? el("ul", {class: "chips", "aria-label": "Conditions"},
+                            labels.map((l) => el("li", {class: "chip " + (l.kind || "")}, l.text)))
+                       : null;
 }
 
-function modelOf(result) { return text(at(result, "rig", "model")) || text(at(result, "config", "model")); }
-function deviceOf(result) { return text(at(result, "rig", "device", "name")) || text(at(result, "config", "device")); }
+function modelOf(result) {
+  return text(at(result, "rig", "model")) || text(at(result, "config", "model"));
+}
+function deviceOf(result) {
+  return text(at(result, "rig", "device", "name")) || text(at(result, "config", "device"));
+}
 
 function targetOf(result) {
   const target = at(result, "rig", "target") || at(result, "target");
   if (emulatedDrive(result)) return text(at(result, "rig", "reader", "description"));
-  const names = [text(at(target, "model")) || text(at(target, "drive")), text(at(target, "filesystem"))].filter(Boolean);
+  const names = [
+    text(at(target, "model")) || text(at(target, "drive")), text(at(target, "filesystem"))
+  ].filter(Boolean);
   return names.join(", ") || list(at(result, "config", "targets")).map(text).join(", ") || MISSING;
 }
 
@@ -49,61 +63,85 @@ function perToken(value, whole, tokens) {
 }
 
 function overlapPoints(result, n) {
-  return list(result.points).filter((p) => at(p, "policy") === "overlap" && (n === undefined || at(p, "n_tokens") === n));
+  return list(result.points)
+      .filter((p) => at(p, "policy") === "overlap" && (n === undefined || at(p, "n_tokens") === n));
 }
 
 function fromSweep(result, summary) {
   const n = num(summary.n_tokens);
-  const recompute = list(result.points).find((p) => at(p, "policy") === "recompute" && at(p, "n_tokens") === n);
+  const recompute =
+      list(result.points).find((p) => at(p, "policy") === "recompute" && at(p, "n_tokens") === n);
   const best = overlapPoints(result, n).find((p) => at(p, "alpha") === summary.best_alpha);
   return {
     n_tokens: n,
     T: perToken(num(summary.compute_s_per_token), at(recompute, "compute_alone_s"), n),
     R: perToken(num(summary.read_s_per_token), at(best, "read_alone_s"), num(at(best, "n_past"))),
     W: perToken(num(summary.write_s_per_token), at(best, "write_alone_s"), num(at(best, "n_new"))),
-    e: num(summary.e), alpha_star: num(summary.alpha_star), alpha_star_constant: num(summary.alpha_star_constant_t),
-    best_speedup: num(summary.best_speedup), best_alpha: num(summary.best_alpha), recompute_s: num(summary.recompute_s),
+    e: num(summary.e),
+    alpha_star: num(summary.alpha_star),
+    alpha_star_constant: num(summary.alpha_star_constant_t),
+    best_speedup: num(summary.best_speedup),
+    best_alpha: num(summary.best_alpha),
+    recompute_s: num(summary.recompute_s),
   };
 }
 
 function fromCalibrate(result, summary) {
   const n = num(summary.n_tokens);
   const point = list(result.compute).find((p) => at(p, "n_new") === n && at(p, "n_past") === 0);
-  const reads = list(result.storage).find((r) => num(at(r, "storage_read_s_per_token")) === num(summary.storage_read_s_per_token));
-  const time = (rate) => { /* bytes/s of a pass over n_tokens as seconds a token; the ends swap */
-    const per = num(at(reads, "bytes")) / num(at(reads, "n_tokens")), r = interval(at(reads, rate));
-    return {median: per / r.value, ci_low: per / r.high, ci_high: per / r.low};
-  };
+  const reads = list(result.storage)
+                    .find((r) => num(at(r, "storage_read_s_per_token")) ===
+                                 num(summary.storage_read_s_per_token));
+  const time =
+      (rate) => { /* bytes/s of a pass over n_tokens as seconds a token; the ends swap */
+                  const per = num(at(reads, "bytes")) / num(at(reads, "n_tokens")),
+                        r = interval(at(reads, rate));
+                  return {median: per / r.value, ci_low: per / r.high, ci_high: per / r.low};
+      };
   return {
     n_tokens: n,
     T: perToken(num(summary.compute_s_per_token), at(point, "compute_s"), n),
     R: perToken(num(summary.read_s_per_token), time("read_bytes_per_s"), 1),
     W: perToken(num(summary.write_s_per_token), time("write_bytes_per_s"), 1),
-    e: num(summary.e), alpha_star: num(summary.alpha_star), alpha_star_constant: num(summary.alpha_star_constant_t),
-    break_even: num(summary.break_even_tokens), best_speedup: NaN, best_alpha: NaN, recompute_s: NaN,
+    e: num(summary.e),
+    alpha_star: num(summary.alpha_star),
+    alpha_star_constant: num(summary.alpha_star_constant_t),
+    break_even: num(summary.break_even_tokens),
+    best_speedup: NaN,
+    best_alpha: NaN,
+    recompute_s: NaN,
   };
 }
 
 /* One entry a prompt length: T, R, W (seconds a token, with intervals), e, alpha*, ... */
 function ratesOf(result) {
-  const found = Array.isArray(result.summary)
-    ? list(result.summary).filter((s) => s && typeof s === "object").map((s) => fromSweep(result, s))
-    : result.summary && typeof result.summary === "object" ? [fromCalibrate(result, result.summary)] : [];
+  const found = Array.isArray(result.summary) ? list(result.summary)
+                                                    .filter((s) => s && typeof s === "object")
+                                                    .map((s) => fromSweep(result, s))
+                : result.summary && typeof result.summary === "object"
+                    ? [fromCalibrate(result, result.summary)]
+                    : [];
   for (const rates of found) rates.e_interval = accelerationInterval(rates);
   return found.filter((r) => Number.isFinite(r.n_tokens));
 }
 
 /* e from the far ends of T's and R's intervals: wider than their joint interval, never narrower. */
 function accelerationInterval({T, R, e}) {
-  if (!wasm || ![T.low, T.high, R.low, R.high].every(Number.isFinite)) return {value: e, low: NaN, high: NaN};
-  return {value: e, low: wasm.ttft_token_acceleration(T.low, R.high), high: wasm.ttft_token_acceleration(T.high, R.low)};
+  if (!wasm || ![T.low, T.high, R.low, R.high].every(Number.isFinite))
+    return {value: e, low: NaN, high: NaN};
+  return {
+    value: e,
+    low: wasm.ttft_token_acceleration(T.low, R.high),
+    high: wasm.ttft_token_acceleration(T.high, R.low)
+  };
 }
 
 const SAME = 0.01; /* a difference that nobody can use, however certain */
 
 /* "better" or "worse" only where intervals do not meet: stricter than a test at 95%. */
 function differenceText(value, base, lowerIsBetter) {
-  if (![value.low, value.high, base.low, base.high].every(Number.isFinite)) return {text: "no interval"};
+  if (![value.low, value.high, base.low, base.high].every(Number.isFinite))
+    return {text: "no interval"};
   const change = format.change(value.value / base.value - 1);
   if (Math.abs(value.value / base.value - 1) < SAME) return {text: change + ", the same"};
   if (value.low <= base.high && base.low <= value.high) return {text: change + ", within noise"};

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 240
-# `refill report` and its page, in a real headless Chromium: what it refuses, what it draws, and that
-# a hostile result neither runs nor breaks anything. tests/e2e/report_page.py holds the checks.
+# `refill report` and its page, in headless Chromium: what it refuses, what it draws, and that a
+# hostile result neither runs nor breaks anything. tests/e2e/report_page.py holds the checks.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 
@@ -19,13 +19,17 @@ fi
 
 cd "$work" || exit 1
 playback=(--device playback:h100-sxm-llama-3-70b --seed 3)
-expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 5s --engine null:read=7GB/s,write=5GB/s \
+expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 5s \
+  --engine null:read=7GB/s,write=5GB/s \
   --alpha 0.3,0.6,0.8,0.95 --repeat 3 -o sweep.json --trace sweep-trace.json
-expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 5s --engine null:read=20GB/s,write=20GB/s \
+expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 5s \
+  --engine null:read=20GB/s,write=20GB/s \
   --alpha 0.3,0.6,0.8,0.95 --repeat 3 -o faster.json
-expect 0 "$refill" calibrate --device cpu --model mha-125m --layers 1 --tokens 128 --repeat 2 --budget 5s \
+expect 0 "$refill" calibrate --device cpu --model mha-125m --layers 1 --tokens 128 --repeat 2 \
+  --budget 5s \
   --page-tokens 16,64 --queue-depth 4 --target "$work" -o calibrate.json
-expect 0 "$refill" verify --device cpu --model mha-125m --layers 1 --tokens 128 --target "$work" -o verify.json
+expect 0 "$refill" verify --device cpu --model mha-125m --layers 1 --tokens 128 \
+  --target "$work" -o verify.json
 "$refill" doctor --target "$work" -o doctor.json >/dev/null 2>&1
 
 # ---- what it refuses, each with a clear word and exit 2 ----
@@ -58,6 +62,7 @@ done
 echo "20 results: $best_ms ms"
 [ "$best_ms" -lt 1000 ] || fail "20 results took $best_ms ms"
 
-CHROMIUM=$chromium CHROMEDRIVER=$driver "$python" "$root/tests/e2e/report_page.py" "$refill" "$root" "$work" ||
+export CHROMIUM=$chromium CHROMEDRIVER=$driver
+"$python" "$root/tests/e2e/report_page.py" "$refill" "$root" "$work" ||
   fail "the page, see above"
 finish

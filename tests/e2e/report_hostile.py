@@ -1,12 +1,13 @@
 """Results that mean harm or are damaged, for report_page.py: what a drive's name, a note or a file
 from elsewhere may hold."""
+
 import json
 import os
 
 EVIL = [
     "</script><script>window.owned=1</script>",
     "<img src=x onerror=window.owned=2>",
-    "\"><svg onload=window.owned=3>",
+    '"><svg onload=window.owned=3>',
     "'-alert(1)-'\u2028\u2029<!--<script>",
     "@@NONCE@@ @@RESULTS@@ ${window.owned=4} javascript:window.owned=5",
     "W" * 5000,
@@ -16,7 +17,14 @@ EVIL = [
 def fill(value, at=0):
     """Every text replaced by a hostile one."""
     if isinstance(value, dict):
-        return {key: fill(own, at + i) if key not in ("schema", "command", "policy", "regime", "part") else own for i, (key, own) in enumerate(value.items())}
+        return {
+            key: (
+                fill(own, at + i)
+                if key not in ("schema", "command", "policy", "regime", "part")
+                else own
+            )
+            for i, (key, own) in enumerate(value.items())
+        }
     if isinstance(value, list):
         return [fill(own, at + i) for i, own in enumerate(value)]
     return EVIL[at % len(EVIL)] if isinstance(value, str) else value
@@ -37,19 +45,51 @@ def write_results(directory):
     hostile["__proto__"] = {"toString": 1}
     hostile["constructor"] = EVIL[0]
     write(directory, "hostile.json", hostile)
-    spans = [{"ph": "X", "cat": "read", "name": EVIL[0], "ts": 1, "dur": 1e300}, {"ph": "X", "cat": EVIL[1], "name": "x", "ts": -1, "dur": -5},
-             {"ph": "X", "cat": "compute", "name": "layer 1", "ts": 5, "dur": 3}]
-    write(directory, "hostile-trace.json", {"traceEvents": spans + [{"name": "process_name", "ph": "M", "args": {"name": EVIL[0]}}, 7, None]})
+    spans = [
+        {"ph": "X", "cat": "read", "name": EVIL[0], "ts": 1, "dur": 1e300},
+        {"ph": "X", "cat": EVIL[1], "name": "x", "ts": -1, "dur": -5},
+        {"ph": "X", "cat": "compute", "name": "layer 1", "ts": 5, "dur": 3},
+    ]
+    write(
+        directory,
+        "hostile-trace.json",
+        {
+            "traceEvents": spans
+            + [{"name": "process_name", "ph": "M", "args": {"name": EVIL[0]}}, 7, None]
+        },
+    )
     write(directory, "missing.json", {"schema": "refill/1", "command": "sweep"})
-    write(directory, "wrong-kinds.json", {
-        "schema": "refill/1", "command": "calibrate", "answer": 7, "points": "none", "summary": 3, "compute": [1, None, "x", {"n_new": "y"}, []],
-        "storage": [None, {"read_bytes_per_s": []}], "parts": {"a": 1}, "warnings": {"x": 2}, "rig": [1], "host": "box", "config": [None], "break_even": [],
-        "checks": 5, "command_line": {"0": 1}, "refill": None, "started": []})
+    write(
+        directory,
+        "wrong-kinds.json",
+        {
+            "schema": "refill/1",
+            "command": "calibrate",
+            "answer": 7,
+            "points": "none",
+            "summary": 3,
+            "compute": [1, None, "x", {"n_new": "y"}, []],
+            "storage": [None, {"read_bytes_per_s": []}],
+            "parts": {"a": 1},
+            "warnings": {"x": 2},
+            "rig": [1],
+            "host": "box",
+            "config": [None],
+            "break_even": [],
+            "checks": 5,
+            "command_line": {"0": 1},
+            "refill": None,
+            "started": [],
+        },
+    )
     huge = dict(sweep)
     points = [dict(point) for point in sweep["points"]]
     for point in points:
         point["first_token_s"] = {**point["first_token_s"], "samples": [0.125] * 100000}
-    huge["points"] = points + [{"alpha": i / 5000, "policy": "overlap", "n_tokens": points[0]["n_tokens"]} for i in range(5000)]
+    huge["points"] = points + [
+        {"alpha": i / 5000, "policy": "overlap", "n_tokens": points[0]["n_tokens"]}
+        for i in range(5000)
+    ]
     huge["warnings"] = [{"text": "w" * 50}] * 3000
     write(directory, "huge.json", huge)
 
@@ -107,9 +147,11 @@ def flattened(value):
 
 def contrast(one, other):
     """WCAG's ratio of two #rrggbb."""
+
     def luminance(color):
-        parts = [int(color[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
     high, low = sorted((luminance(one), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
