@@ -123,7 +123,7 @@ static void run_copy(void *argument) {
   const struct copy *copy = argument;
   struct arena *arena = vgpu()->arena;
   if (copy->strided) vgpu_pause(vgpu()->settings.slow_copies_us);
-  for (size_t row = 0; row < copy->height; row++) {
+  for (size_t row = 0; row < copy->height && !vgpu_is_broken(); row++) {
     unsigned char *target = copy->target + row * copy->target_pitch;
     if (copy->mark) arena_mark(arena, copy->mark + row * copy->target_pitch, copy->width);
     if (copy->value >= 0) {

@@ -103,7 +103,10 @@ driver_result vgpu_enter(enum entry entry, enum needs needs) {
     fprintf(stderr, "vgpu: %s from a thread without the context\n", entry_name(entry));
     return RESULT_INVALID_CONTEXT;
   }
-  return (driver_result)__atomic_load_n(&state->sticky, __ATOMIC_ACQUIRE);
+  int sticky = __atomic_load_n(&state->sticky, __ATOMIC_ACQUIRE);
+  /* Work ends with the context: whoever is told of the error may unmap what copies went to. */
+  if (sticky) streams_drain();
+  return (driver_result)sticky;
 }
 
 /* ---- what the stand-ins use -------------------------------------------------------------- */
