@@ -19,10 +19,10 @@ fi
 
 cd "$work" || exit 1
 playback=(--device playback:h100-sxm-llama-3-70b --seed 3)
-expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 5s \
+expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 30s \
   --engine null:read=7GB/s,write=5GB/s \
   --alpha 0.3,0.6,0.8,0.95 --repeat 3 -o sweep.json --trace sweep-trace.json
-expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 5s \
+expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 30s \
   --engine null:read=20GB/s,write=20GB/s \
   --alpha 0.3,0.6,0.8,0.95 --repeat 3 -o faster.json
 expect 0 "$refill" calibrate --device cpu --model mha-125m --layers 1 --tokens 128 --repeat 2 \
