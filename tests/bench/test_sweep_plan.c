@@ -171,7 +171,7 @@ Test(sweep_plan, whole_sweep_on_a_paced_drive, .timeout = 120) {
   struct error error = {0};
   cr_assert_eq(fixture_open(&fixture,
                             /* so slow that a busy box cannot turn which stage binds */
-                            "--device playback:zero --engine null:read=40MB/s,write=40MB/s "
+                            "--device playback:zero --engine null:read=10MB/s,write=10MB/s "
                             "--page-tokens 16 --tokens 512 --repeat 2 --alpha 0.25,0.75",
                             512, &error),
                0, "%s", error.message);
