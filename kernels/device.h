@@ -107,6 +107,14 @@ struct device_span {
   double start_s, end_s;
 };
 
+/* How a device stands at a moment: what may explain a slow sample. */
+struct device_condition {
+  double clock_error_s; /* of this run's spans on the host's clock, at most; 0: none */
+  bool known;           /* what follows could be read */
+  double sm_hz, memory_hz, power_w, temperature_c;
+  char held_down[32]; /* what keeps its clocks down: "heat", "power cap"; "" nothing does */
+};
+
 /* What a run ends with. */
 struct device_output {
   int32_t token;       /* argmax of the logits of the last token */
@@ -197,6 +205,10 @@ struct device_ops {
    * Returns -ENOTSUP for what this device does not have. */
   int (*probe)(struct device *device, enum device_probe what, int64_t n_new, int64_t n_past,
                struct device_rate *rate, struct error *error);
+
+  /* Optional (NULL: nothing is known). How the device stands now; some 50 us. Between runs, from
+   * the thread that opened it. */
+  void (*condition)(struct device *device, struct device_condition *condition);
 };
 
 /* The device called `name` ("cpu", "playback"), or NULL. */

@@ -55,6 +55,7 @@ int compute_grid_measure(struct group *group, struct grid_point *grid_point, str
                         .n_new = grid_point->n_new};
   int failed = group_leg(group, &point, LEG_COMPUTE, error);
   if (failed) return failed;
+  grid_point->held_down += point.held_down;
   int layers = group->rig->layers;
   pipeline_intervals(&group->run, group->scratch);
   double middle_s[STATS_SAMPLES_MAX];

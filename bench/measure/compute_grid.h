@@ -22,6 +22,7 @@ struct grid_point {
   int64_t n_new, n_past;
   struct samples compute_s;           /* all layers, embedding and head included */
   struct samples layer_s;             /* median of the layers between first and last */
+  int held_down;                      /* samples during which clocks were held down */
   struct samples embedding_s, head_s; /* what layer 0 and the last take beyond that */
 };
 

@@ -61,6 +61,36 @@ static void merge_cold(struct point *point, const struct cold_result *cold) {
   point->cold_known = true;
 }
 
+/* Asks the device how it stands; counts into the rig's condition. Returns whether it is held down.
+ */
+static bool ask(struct rig *rig) {
+  struct rig_condition *all = &rig->condition;
+  struct device_condition *now = &all->last;
+  if (!rig->device->ops->condition) return false;
+  rig->device->ops->condition(rig->device, now);
+  all->clock_error_s = fmax(all->clock_error_s, now->clock_error_s);
+  if (now->known && (all->sm_hz_low <= 0 || now->sm_hz < all->sm_hz_low))
+    all->sm_hz_low = now->sm_hz;
+  if (!now->held_down[0]) return false;
+  memcpy(all->held_down, now->held_down, sizeof all->held_down);
+  return true;
+}
+
+/* One run, with the device's condition before and after where it computes. */
+static int run(struct group *group, struct point *point, const struct pipeline_request *request,
+               struct error *error) {
+  struct rig *rig = group->rig;
+  const bool computes = request->legs & LEG_COMPUTE;
+  bool held_down = computes && ask(rig);
+  int failed = pipeline_run(rig->pipeline, request, &group->run, error);
+  if (failed || !computes) return failed;
+  if (ask(rig)) held_down = true;
+  rig->condition.runs += rig->device->ops->condition != NULL;
+  rig->condition.held_down_runs += held_down;
+  point->held_down += held_down;
+  return 0;
+}
+
 int group_leg(struct group *group, struct point *point, unsigned legs, struct error *error) {
   if (group->interrupted && group->interrupted()) return -EINTR;
   if (group->deadline_s > 0 && clock_now_s() > group->deadline_s) return -ETIME;
@@ -73,7 +103,7 @@ int group_leg(struct group *group, struct point *point, unsigned legs, struct er
   bool reads = (legs & LEG_READ) && point->n_past > 0;
   struct cold_probe probe;
   if (reads && rig->source) cold_begin(&probe, &rig->target, kv_file_fd(rig->source));
-  int failed = pipeline_run(rig->pipeline, &request, &group->run, error);
+  int failed = run(group, point, &request, error);
   if (failed) return failed;
   if (reads && rig->source) {
     struct cold_result cold;

@@ -61,6 +61,7 @@ struct point {
   bool cold_known;
   struct cold_result cold; /* the worst of its groups */
   int32_t token;           /* of the last run */
+  int held_down;           /* runs during which the device's clocks were held down */
 };
 
 /* The field's name in results: "first_token_s". */

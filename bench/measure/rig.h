@@ -38,6 +38,15 @@ struct rig_config {
   void *announce_context;
 };
 
+/* What the device said of itself before and after every run that computes. */
+struct rig_condition {
+  int64_t runs, held_down_runs; /* a run is held down where clocks were, before it or after */
+  char held_down[32];           /* the latest reason */
+  double sm_hz_low;             /* lowest clock that was read; 0: none was */
+  double clock_error_s;         /* the largest */
+  struct device_condition last;
+};
+
 struct rig {
   struct rig_config config;
   char device_name[64]; /* "cpu", "playback:h100-sxm-llama-3-70b" */
@@ -56,6 +65,7 @@ struct rig {
   double source_s;               /* seconds that making it took */
   uint64_t written_bytes;        /* by preparing */
   struct pipeline *pipeline;
+  struct rig_condition condition; /* runs 0: the device tells nothing */
   bool left_behind; /* a drive has not answered: memory and files stay until the process ends */
 };
 

@@ -144,6 +144,7 @@ static json_t *compute_to_json(const struct calibration *calibration) {
     double median_s = median_of(&point->compute_s);
     json_t *json = json_pack("{s:I, s:I}", "n_new", (json_int_t)point->n_new, "n_past",
                              (json_int_t)point->n_past);
+    json_object_set_new(json, "held_down_samples", json_integer(point->held_down));
     json_object_set_new(json, "compute_s", with_interval(&point->compute_s, (uint64_t)i + 1));
     json_object_set_new(json, "layer_s", with_interval(&point->layer_s, (uint64_t)i + 1));
     json_object_set_new(json, "compute_s_per_token", result_real(median_s / (double)point->n_new));

@@ -51,6 +51,21 @@ static json_t *device_to_json(const struct rig *rig) {
                    (json_int_t)info->chunk_tokens, "memory_bytes", (json_int_t)info->memory_bytes);
 }
 
+/* null where the device tells nothing of itself. */
+static json_t *condition_to_json(const struct rig_condition *condition) {
+  if (condition->runs == 0) return json_null();
+  const struct device_condition *last = &condition->last;
+  json_t *json = json_pack("{s:I, s:I, s:s, s:f}", "runs", (json_int_t)condition->runs,
+                           "held_down_runs", (json_int_t)condition->held_down_runs, "held_down",
+                           condition->held_down, "clock_error_s", condition->clock_error_s);
+  if (last->known)
+    json_object_update_new(json,
+                           json_pack("{s:f, s:f, s:f, s:f, s:f}", "sm_hz_low", condition->sm_hz_low,
+                                     "sm_hz", last->sm_hz, "memory_hz", last->memory_hz, "power_w",
+                                     last->power_w, "temperature_c", last->temperature_c));
+  return json;
+}
+
 json_t *target_to_json(const struct target *target) {
   return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i, s:i, "
                    "s:i, s:f, s:f, s:i, s:i, s:b}",
@@ -75,6 +90,7 @@ json_t *rig_to_json(const struct rig *rig) {
                            (json_int_t)rig->page_payload_bytes, "page_stride_bytes",
                            (json_int_t)rig->page_stride_bytes);
   json_object_set_new(json, "device", device_to_json(rig));
+  json_object_set_new(json, "condition", condition_to_json(&rig->condition));
   json_object_set_new(json, "target",
                       rig->target.path[0] ? target_to_json(&rig->target) : json_null());
   json_object_set_new(json, "reader", engine_to_json(pipeline_reader_info(rig->pipeline)));
@@ -147,6 +163,9 @@ void target_warn(const struct target *target, const char *engine, struct warning
 void rig_warn(const struct rig *rig, struct warnings *warnings) {
   const struct device_info *info = &rig->device->info;
   const struct io_engine_info *reader = pipeline_reader_info(rig->pipeline);
+  if (rig->condition.held_down_runs > 0)
+    warnings_add(warnings, WARNING_HELD_DOWN, "%s in %lld of %lld runs", rig->condition.held_down,
+                 (long long)rig->condition.held_down_runs, (long long)rig->condition.runs);
   if (info->played_back) warnings_add(warnings, WARNING_PLAYED_BACK, "%s", rig->device_name);
   if (rig->emulated) warnings_add(warnings, WARNING_EMULATED_DRIVE, "%s", reader->description);
   if (rig->layers < rig->shape.layers)

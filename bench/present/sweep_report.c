@@ -164,6 +164,7 @@ static json_t *point_to_json(const struct sweep *sweep, const struct point *poin
         json, metric_name((enum metric)metric),
         result_interval(&point->metrics[metric], metric_interval(point, (enum metric)metric)));
   }
+  json_object_set_new(json, "held_down_runs", json_integer(point->held_down));
   struct point_rates rates = point_rates(point);
   rates_to_json(&rates, json);
   set(json, "speedup", speedup(sweep, point));

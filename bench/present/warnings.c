@@ -70,6 +70,8 @@ static const struct {
                          "mount without discard, and let fstrim do it"},
     [WARNING_DEBUG_BUILD] = {"debug-build", "this build is not fit to measure",
                              "build with plain `make`"},
+    [WARNING_HELD_DOWN] = {"held-down", "the GPU's clocks were held down while it was measured",
+                           "let it cool, end what else runs on it, see nvidia-smi -q -d CLOCK"},
     [WARNING_LOAD] = {"load", "other work runs on this box",
                       "wait until it is idle, `uptime` shows the load"},
     [WARNING_GOVERNOR] = {"governor", "CPU clocks follow the load",

@@ -35,6 +35,7 @@ enum warning {
   WARNING_DISCARD,             /* the mount discards freed blocks while we write */
   /* the box disturbs the measurement */
   WARNING_DEBUG_BUILD,  /* sanitizer or unoptimised build */
+  WARNING_HELD_DOWN,    /* a GPU's clocks were held down */
   WARNING_LOAD,         /* load average high at the start */
   WARNING_GOVERNOR,     /* cpufreq governor is not performance */
   WARNING_MEMLOCK,      /* RLIMIT_MEMLOCK too small */

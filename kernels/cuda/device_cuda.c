@@ -257,6 +257,20 @@ static int cuda_output(struct device *device, struct device_output *output, stru
   return 0;
 }
 
+static void cuda_condition(struct device *device, struct device_condition *condition) {
+  const struct cuda *cuda = cuda_of(device);
+  struct nvml_state state;
+  *condition = (struct device_condition){.clock_error_s = cuda->tickets.base_error_s};
+  if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
+  condition->known = true;
+  condition->sm_hz = state.sm_mhz * 1e6;
+  condition->memory_hz = state.memory_mhz * 1e6;
+  condition->power_w = state.power_w;
+  condition->temperature_c = state.temperature_c;
+  snprintf(condition->held_down, sizeof condition->held_down, "%s",
+           nvml_reason_name(state.reasons));
+}
+
 const struct device_ops device_cuda_plugin_ops = {
     .name = "cuda",
     .open = cuda_open,
@@ -271,4 +285,5 @@ const struct device_ops device_cuda_plugin_ops = {
     .kv_crc = cuda_kv_crc,
     .output = cuda_output,
     .probe = cuda_probe,
+    .condition = cuda_condition,
 };

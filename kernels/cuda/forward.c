@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/ranges.h"
 
 static bool is_fp8(const struct cuda *cuda) {
   return cuda->config.element == ELEMENT_FP8_E4M3;
@@ -290,7 +291,9 @@ int cuda_forward_layer(struct device *device, int layer, const struct device_seq
     failed = ticket_order(&cuda->tickets, cuda->compute, atomic_load(&cuda->left[before]), error);
   device_ticket mine = 0;
   if (!failed) failed = ticket_start(&cuda->tickets, cuda->compute, &mine, error);
+  range_begin("layer", layer);
   if (!failed) failed = run_layer(cuda, layer, seqs, error);
+  range_end();
   if (!failed) failed = ticket_end(&cuda->tickets, cuda->compute, mine, error);
   if (failed) return failed;
   atomic_store(&cuda->computed[layer], mine);
@@ -349,7 +352,9 @@ int cuda_head(struct device *device, const struct device_sequence *seqs, int n_s
   if (!failed) failed = gpu_enter(&cuda->gpu, error);
   device_ticket mine = 0;
   if (!failed) failed = ticket_start(&cuda->tickets, cuda->compute, &mine, error);
+  range_begin("head of tokens", (int)seqs->n_new);
   if (!failed) failed = run_head(cuda, seqs->n_new, error);
+  range_end();
   if (!failed) failed = take_out(cuda, error);
   if (!failed) failed = ticket_end(&cuda->tickets, cuda->compute, mine, error);
   if (failed) return failed;

@@ -146,6 +146,10 @@ static int loader_probe(struct device *device, enum device_probe what, int64_t n
   return device->ops->probe(device, what, n_new, n_past, rate, error);
 }
 
+static void loader_condition(struct device *device, struct device_condition *condition) {
+  device->ops->condition(device, condition);
+}
+
 const struct device_ops device_cuda_ops = {
     .name = "cuda",
     .open = loader_open,
@@ -160,4 +164,5 @@ const struct device_ops device_cuda_ops = {
     .kv_crc = loader_kv_crc,
     .output = loader_output,
     .probe = loader_probe,
+    .condition = loader_condition,
 };

@@ -21,12 +21,21 @@ int sdpa_set_up(struct sdpa *sdpa, driver_stream stream, driver_pointer workspac
                      "cudnnSetStream", error);
 }
 
+static void close_plan(struct sdpa *sdpa, struct sdpa_plan *plan) {
+  for (int i = 0; i < SDPA_PACKS_MAX; i++) {
+    if (plan->packs[i].pack) (void)sdpa->cudnn.descriptor_destroy(plan->packs[i].pack);
+    plan->packs[i] = (struct sdpa_pack){0};
+  }
+  plan->next_pack = 0;
+  sdpa_graph_close(&plan->graph, &sdpa->cudnn);
+}
+
 void sdpa_close(struct sdpa *sdpa) {
-  for (int i = 0; i < SDPA_PLANS_MAX; i++) sdpa_graph_close(&sdpa->plans[i].graph, &sdpa->cudnn);
+  for (int i = 0; i < SDPA_PLANS_MAX; i++) close_plan(sdpa, &sdpa->plans[i]);
   cudnn_close(&sdpa->cudnn);
 }
 
-static const struct sdpa_plan *find(const struct sdpa *sdpa, const struct sdpa_problem *problem) {
+static struct sdpa_plan *find(struct sdpa *sdpa, const struct sdpa_problem *problem) {
   for (int i = 0; i < SDPA_PLANS_MAX; i++) {
     const struct sdpa_problem *p = &sdpa->plans[i].problem;
     if (p->n_queries == problem->n_queries && p->n_keys == problem->n_keys &&
@@ -36,7 +45,7 @@ static const struct sdpa_plan *find(const struct sdpa *sdpa, const struct sdpa_p
   return NULL;
 }
 
-bool sdpa_has_plan(const struct sdpa *sdpa, const struct sdpa_problem *problem) {
+bool sdpa_has_plan(struct sdpa *sdpa, const struct sdpa_problem *problem) {
   return find(sdpa, problem) != NULL;
 }
 
@@ -48,13 +57,13 @@ static struct sdpa_plan *oldest(struct sdpa *sdpa) {
 }
 
 int sdpa_prepare(struct sdpa *sdpa, const struct sdpa_problem *problem, struct error *error) {
-  struct sdpa_plan *plan = (struct sdpa_plan *)find(sdpa, problem);
+  struct sdpa_plan *plan = find(sdpa, problem);
   if (plan) {
     plan->used = ++sdpa->uses;
     return 0;
   }
   plan = oldest(sdpa);
-  sdpa_graph_close(&plan->graph, &sdpa->cudnn);
+  close_plan(sdpa, plan);
   plan->problem = (struct sdpa_problem){0};
   int failed = sdpa_graph_open(&plan->graph, &sdpa->cudnn, NULL, sdpa->heads, problem, error);
   if (!failed && plan->graph.workspace_bytes > (int64_t)sdpa->workspace_bytes)
@@ -99,21 +108,45 @@ static int bind(const struct cudnn *cudnn, cudnn_descriptor pack, const struct s
   return failed;
 }
 
+/* The pack of these addresses: made when they are first seen, which warm-up does for all layers but
+ * where the KV cache changes. */
+static int pack_for(struct sdpa *sdpa, struct sdpa_plan *plan, const struct sdpa_tensors *tensors,
+                    cudnn_descriptor *pack, struct error *error) {
+  const struct cudnn *cudnn = &sdpa->cudnn;
+  for (int i = 0; i < SDPA_PACKS_MAX; i++) {
+    const struct sdpa_tensors *t = &plan->packs[i].tensors;
+    if (!plan->packs[i].pack || t->q != tensors->q || t->k != tensors->k || t->v != tensors->v ||
+        t->out != tensors->out)
+      continue;
+    *pack = plan->packs[i].pack;
+    return 0;
+  }
+  struct sdpa_pack *room = &plan->packs[plan->next_pack];
+  plan->next_pack = (plan->next_pack + 1) % SDPA_PACKS_MAX;
+  if (room->pack) (void)cudnn->descriptor_destroy(room->pack);
+  room->pack = NULL;
+  int failed = cudnn_check(cudnn, cudnn->descriptor_create(DNN_PACK, &room->pack),
+                           "cudnnBackendCreateDescriptor(variant pack)", error);
+  if (!failed) failed = bind(cudnn, room->pack, sdpa, &plan->graph, tensors, error);
+  if (failed && room->pack) (void)cudnn->descriptor_destroy(room->pack);
+  if (failed) room->pack = NULL;
+  room->tensors = *tensors;
+  *pack = room->pack;
+  return failed;
+}
+
 int sdpa_run(struct sdpa *sdpa, const struct sdpa_problem *problem,
              const struct sdpa_tensors *tensors, struct error *error) {
-  const struct sdpa_plan *plan = find(sdpa, problem);
+  struct sdpa_plan *plan = find(sdpa, problem);
   if (!plan)
     return error_set(error, -EINVAL, "attention of %lld queries over %lld keys was not prepared",
                      (long long)problem->n_queries, (long long)problem->n_keys);
   const struct cudnn *cudnn = &sdpa->cudnn;
   cudnn_descriptor pack = NULL;
-  int failed = cudnn_check(cudnn, cudnn->descriptor_create(DNN_PACK, &pack),
-                           "cudnnBackendCreateDescriptor(variant pack)", error);
-  if (!failed) failed = bind(cudnn, pack, sdpa, &plan->graph, tensors, error);
+  int failed = pack_for(sdpa, plan, tensors, &pack, error);
   if (!failed)
     failed = cudnn_check(cudnn, cudnn->execute(cudnn->handle, plan->graph.plan, pack),
                          "cudnnBackendExecute(attention)", error);
-  if (pack) (void)cudnn->descriptor_destroy(pack);
   if (!failed)
     gpu_note(sdpa->gpu, "cudnnBackendExecute(attention, %lld x %lld)",
              (long long)problem->n_queries, (long long)problem->n_keys);

@@ -21,10 +21,20 @@ struct sdpa_tensors {
   driver_pointer q, k, v, out;
 };
 
+#define SDPA_PACKS_MAX 96 /* of one plan: one for each layer's place in the KV cache */
+
+/* Addresses bound for execution. It cannot be changed once finalised, so each set has its own. */
+struct sdpa_pack {
+  struct sdpa_tensors tensors;
+  cudnn_descriptor pack; /* NULL: unused */
+};
+
 struct sdpa_plan {
   struct sdpa_problem problem; /* n_queries 0: unused */
   uint64_t used;
   struct sdpa_graph graph;
+  struct sdpa_pack packs[SDPA_PACKS_MAX];
+  int next_pack; /* that the next new set takes */
 };
 
 struct sdpa {
@@ -46,7 +56,7 @@ void sdpa_close(struct sdpa *sdpa);
 
 /* Compiles a plan where there is none for the problem; -ENOTSUP where cuDNN has no engine. */
 int sdpa_prepare(struct sdpa *sdpa, const struct sdpa_problem *problem, struct error *error);
-bool sdpa_has_plan(const struct sdpa *sdpa, const struct sdpa_problem *problem);
+bool sdpa_has_plan(struct sdpa *sdpa, const struct sdpa_problem *problem);
 
 /* Enqueues a prepared problem on the stream of sdpa_set_up(). */
 int sdpa_run(struct sdpa *sdpa, const struct sdpa_problem *problem,

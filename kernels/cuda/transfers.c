@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/ranges.h"
 
 /* One strided copy of n pages' K or V halves; host_page is relative to the buffer. */
 struct half_copy {
@@ -106,10 +107,12 @@ int cuda_kv_in(struct device *device, int layer, int64_t first_page, int64_t n_p
   if (!failed) atomic_store(&cuda->owners[layer % cuda->plan.kv_slots], layer);
   device_ticket mine = 0;
   if (!failed) failed = ticket_start(&cuda->tickets, cuda->in, &mine, error);
+  range_begin("KV in, layer", layer);
   if (!failed)
     failed = cuda_copy_pages(cuda, CUDA_TO_DEVICE, &cuda->landing, layer % cuda->landing.n_buffers,
                              first_page, cuda_slot(cuda, layer), first_page, n_pages, cuda->in,
                              error);
+  range_end();
   if (!failed) failed = ticket_end(&cuda->tickets, cuda->in, mine, error);
   if (!failed) *ticket = mine;
   return failed;
@@ -126,10 +129,12 @@ int cuda_kv_out(struct device *device, int layer, int64_t n_pages, device_ticket
   if (!failed) failed = ticket_order(&cuda->tickets, cuda->out, after, error);
   device_ticket mine = 0;
   if (!failed) failed = ticket_start(&cuda->tickets, cuda->out, &mine, error);
+  range_begin("KV out, layer", layer);
   if (!failed)
     failed = cuda_copy_pages(cuda, CUDA_TO_HOST, &cuda->leaving, layer % cuda->leaving.n_buffers, 0,
                              cuda_slot(cuda, layer), cuda->first_new_page, n_pages, cuda->out,
                              error);
+  range_end();
   if (!failed) failed = ticket_end(&cuda->tickets, cuda->out, mine, error);
   if (failed) return failed;
   atomic_store(&cuda->left[layer], mine);

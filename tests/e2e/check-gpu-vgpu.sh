@@ -115,5 +115,50 @@ expects 1 "doctor: libraries missing" \
 run REFILL_PLUGIN_DIR="$work/empty" -- doctor
 expects 1 "doctor: no plugin" 'checks["cuda plugin"]["verdict"] == "BAD"'
 
+# A stand-in for NVML: what holds the clocks down is the value of REASONS.
+mkdir "$work/nvml"
+cat >"$work/nvml.c" <<'C'
+#include <stdint.h>
+#include <stdlib.h>
+int nvmlInit_v2(void) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlDeviceGetHandleByPciBusId_v2(const char *id, void **device) {
+  *device = (void *)(uintptr_t)id;
+  return 0;
+}
+int nvmlDeviceGetClockInfo(void *d, unsigned type, unsigned *mhz) {
+  *mhz = d && type ? 1410 : 2619;
+  return 0;
+}
+int nvmlDeviceGetPowerUsage(void *d, unsigned *milliwatts) {
+  *milliwatts = d ? 690000 : 0;
+  return 0;
+}
+int nvmlDeviceGetTemperature(void *d, unsigned sensor, unsigned *c) {
+  *c = d ? 61 + sensor : 0;
+  return 0;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, uint64_t *reasons) {
+  *reasons = d ? strtoull(getenv("REASONS"), 0, 0) : 0;
+  return 0;
+}
+C
+if "${CC:-gcc}" -shared -fPIC -o "$work/nvml/libnvidia-ml.so.1" "$work/nvml.c"; then
+  S=(sweep --model tests/shapes/tiny.json --tokens 33 --page-tokens 16 --alpha 0 --repeat 1)
+  path=$build/vgpu/lib:$work/nvml
+  run LD_LIBRARY_PATH="$path" REASONS=0x4 -- "${S[@]}"
+  expects 0 "a power cap is told with every sample" 'r["rig"]["condition"]["held_down"] == "power cap"
+    and r["rig"]["condition"]["runs"] == r["rig"]["condition"]["held_down_runs"]
+    and r["points"][0]["held_down_runs"] > 0 and r["rig"]["condition"]["clock_error_s"] > 0
+    and any(w["name"] == "held-down" for w in r["warnings"])'
+  run LD_LIBRARY_PATH="$path" REASONS=0 -- "${S[@]}"
+  expects 0 "nothing holds the clocks down" 'r["rig"]["condition"]["held_down_runs"] == 0
+    and r["rig"]["condition"]["sm_hz"] == 1410e6
+    and not any(w["name"] == "held-down" for w in r["warnings"])'
+  run LD_LIBRARY_PATH="$path" REASONS=0x40 -- doctor
+  expects "$code" "doctor: a hot GPU" 'checks["NVML"]["verdict"] == "warn"
+    and "heat" in checks["NVML"]["found"]'
+fi
+
 echo "$n checks of the GPU's check on the virtual GPU, $failed failed"
 [ $failed -eq 0 ]
