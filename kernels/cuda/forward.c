@@ -13,7 +13,7 @@
  *   active   = swiglu(wide)
  *   x       += active Wdown^T
  *
- * Nothing here waits for the GPU, and nothing allocates but cuDNN's binding of pointers.
+ * Nothing here waits for the GPU, and nothing allocates but cuDNN's binding of new addresses.
  */
 #include <assert.h>
 #include <errno.h>

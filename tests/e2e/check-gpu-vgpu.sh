@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # check-gpu-vgpu.sh: the GPU's whole check, and doctor, on the virtual GPU: all steps pass on a
-# sound one; on a broken one the right step fails, what depends on it is skipped with the reason, what has
+# sound one; on a broken one the right step fails,
+# what depends on it is skipped with the reason, what has
 # a fallback goes on with it, and no step takes the program down. Nothing of it is a proof about
 # hardware.
 #
@@ -97,7 +98,7 @@ fi
 
 run -- doctor
 expects "$code" "doctor: all there" \
-  'all(checks[c]["verdict"] != "BAD" 
+  'all(checks[c]["verdict"] != "BAD"
     for c in ("NVIDIA driver", "GPU", "GPU memory", "kernels", "cuBLASLt", "cuDNN"))
     and "PCIe" in checks["GPU"]["found"] and ".so" in checks["cuDNN"]["found"]'
 run VGPU_DEVICES=0 -- doctor
@@ -147,7 +148,8 @@ if "${CC:-gcc}" -shared -fPIC -o "$work/nvml/libnvidia-ml.so.1" "$work/nvml.c"; 
   S=(sweep --model tests/shapes/tiny.json --tokens 33 --page-tokens 16 --alpha 0 --repeat 1)
   path=$build/vgpu/lib:$work/nvml
   run LD_LIBRARY_PATH="$path" REASONS=0x4 -- "${S[@]}"
-  expects 0 "a power cap is told with every sample" 'r["rig"]["condition"]["held_down"] == "power cap"
+  expects 0 "a power cap is told with every sample" '
+    r["rig"]["condition"]["held_down"] == "power cap"
     and r["rig"]["condition"]["runs"] == r["rig"]["condition"]["held_down_runs"]
     and r["points"][0]["held_down_runs"] > 0 and r["rig"]["condition"]["clock_error_s"] > 0
     and any(w["name"] == "held-down" for w in r["warnings"])'
