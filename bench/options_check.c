@@ -76,10 +76,27 @@ static int check_outputs(const struct options *options, struct error *error) {
   return 0;
 }
 
+/* What may be destroyed must be among what is measured: a typing error there is not to be passed
+ * over. */
+static int check_destroy(const struct options *options, struct error *error) {
+  for (int i = 0; i < options->destroy.n; i++) {
+    bool named = false;
+    for (int k = 0; k < options->n_targets; k++)
+      named = named || strcmp(options->destroy.values[i], options->targets[k]) == 0;
+    char shown[OPTIONS_SHOWN_BYTES];
+    if (!named)
+      return error_set(error, -EINVAL,
+                       "--destroy-data-on %s: no such --target; accepted: a device that is one",
+                       options_shown(options->destroy.values[i], shown));
+  }
+  return 0;
+}
+
 int options_check(const struct options *options, struct error *error) {
   int code = check_amounts(options, error);
   if (code == 0) code = check_lists(options, error);
   if (code == 0) code = check_meaning(options, error);
   if (code == 0) code = check_outputs(options, error);
+  if (code == 0) code = check_destroy(options, error);
   return code;
 }

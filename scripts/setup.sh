@@ -41,7 +41,8 @@ DEVELOP="$TEST
 clang-tidy c:clang-tidy
 cppcheck c:cppcheck"
 
-# Where compilers look, and scripts of the page and Python's packages lie; the pattern covers Debian's
+# Where compilers look, and scripts of the page and Python's packages lie; the pattern covers
+# Debian's
 # multiarch folders. Overridden in tests.
 INCLUDE_DIRS=${SETUP_INCLUDE_DIRS:-/usr/include /usr/local/include /usr/include/*-linux-gnu \
   /usr/share/javascript /usr/lib/python3/dist-packages}

@@ -101,6 +101,21 @@ int verify_written(struct device *device, const struct kv_file *sink, int layers
   return failed;
 }
 
+/* Writes a whole block: short writes are continued, interruptions retried, as the engines do. */
+static int write_block(int fd, const void *block, size_t bytes, off_t offset, struct error *error) {
+  size_t done = 0;
+  while (done < bytes) {
+    ssize_t put = pwrite(fd, (const char *)block + done, bytes - done, offset + (off_t)done);
+    if (put < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (put <= 0)
+      return error_set(error, put < 0 ? -errno : -EIO,
+                       "preparing the new KV's file at byte %lld: %s", (long long)offset,
+                       put < 0 ? strerror(errno) : "nothing was written");
+    done += (size_t)put;
+  }
+  return 0;
+}
+
 int verify_spoil(const struct kv_file *sink, int layers, int64_t first_page, int64_t n_pages,
                  struct error *error) {
   size_t bytes = kv_file_alignment(sink);
@@ -111,9 +126,7 @@ int verify_spoil(const struct kv_file *sink, int layers, int64_t first_page, int
   for (int layer = 0; layer < layers && !failed; layer++)
     for (int64_t page = first_page; page < first_page + n_pages && !failed; page++) {
       off_t offset = (off_t)kv_file_page_offset(sink, layer, page);
-      if (pwrite(kv_file_fd(sink), block.address, bytes, offset) != (ssize_t)bytes)
-        failed = error_set(error, errno ? -errno : -EIO, "preparing the new KV's file at byte %lld",
-                           (long long)offset);
+      failed = write_block(kv_file_fd(sink), block.address, bytes, offset, error);
     }
   memory_unmap(&block);
   return failed;

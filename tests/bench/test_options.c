@@ -120,6 +120,8 @@ static void check_sample(const struct options_entry *entry, const char *format) 
     snprintf(text, sizeof text, format, taker(entry), entry->name, samples[i].value);
   else
     snprintf(text, sizeof text, "%s --%s", taker(entry), entry->name);
+  if (strcmp(entry->name, "destroy-data-on") == 0) /* only what is measured may be destroyed */
+    snprintf(text + strlen(text), 24, " --target %s", samples[i].value);
   if (strcmp(taker(entry), "compare") == 0) snprintf(text + strlen(text), 16, " a.json b.json");
   struct line line;
   struct options options;

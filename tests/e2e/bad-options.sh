@@ -59,6 +59,8 @@ bad_values() {
   NAME=VALUE) printf '%s\n' x x=1 batch= batch=x batch=0 hbm-bw=56 ;;
   NAME=RANGE) printf '%s\n' x x=1..2 batch=1 batch=8..1 batch=1..8:1 batch=1..8: nvme-bw=1..56 ;;
   SECTIONS) printf '%s\n' x cost, ,cost ;;
+  DEVICE) printf '%s\n' /dev/none x ;; # not a --target
+  'FILE|playback:PROFILE') ;;
   RULE) printf '%s\n' x slower slower: slower:x :5 slower:5, ;;
   FILE | DIR) ;; # any text is a path: only a missing one is refused here
   *) fail "bad-options.sh knows no bad value for the argument $1" ;;
