@@ -55,7 +55,8 @@ sweep() { # name, title, options of sweep...
 }
 
 say "Is this box fit to measure?"
-"$refill" doctor --target "$target" -o "$output/doctor.json"
+"$refill" doctor --target "$target" -o "$output/doctor.json" ||
+  say "It is not: see BAD. Measuring anyway."
 
 # 17 new tokens after whole pages: the far end of alpha, where a chat turn begins.
 cpu_tokens=$(($(tokens_that_fit 36864 4096) + 17))
@@ -73,4 +74,11 @@ fi
 sweep h100 "Llama-3-70B played back at a published H100's pace, $played_tokens tokens" \
   --device playback:h100-sxm-llama-3-70b --tokens "$played_tokens" --repeat 5 --budget 140s
 
-say "Left in $output: results (.json, .csv), pictures (.svg), timelines (-trace.json, for Perfetto)"
+say "One page of both"
+pages=()
+for name in cuda cpu h100; do
+  [ -f "$output/$name.json" ] && pages+=("$output/$name.json" "$output/$name-trace.json")
+done
+"$refill" report "${pages[@]}" -o "$output/report.html"
+
+say "Left in $output: report.html, results (.json, .csv), pictures (.svg), timelines (-trace.json)"
