@@ -109,6 +109,7 @@ for fault in 'allocate enospc|No space' 'create erofs path=*.partial|Read-only' 
 done
 # What cannot be removed now is removed by the next run.
 none; rules 'unlink eio path=*.partial'; expect 0 "${verify[@]}"; rules '# none'
+sleep 1 # FUSE gives the locks of an ended process back a little later
 step=unlink; expect 0 "${verify[@]}"; nothing_else
 
 # A drive that answers no more. `hang` ends with its caller; `wedge` does not even then.
