@@ -40,13 +40,14 @@ static void answer_prefix(char *text, const struct break_even *break_even) {
                                                                      : "");
 }
 
-static void answer_best(char *text, const struct sweep_summary *summary) {
+static void answer_best(char *text, const struct sweep *sweep,
+                        const struct sweep_summary *summary) {
   if (!summary->best) return;
   char tokens[UNITS_TEXT_BYTES];
   char with[UNITS_TEXT_BYTES];
   char without[UNITS_TEXT_BYTES];
   double reload_s = point_median(summary->best, METRIC_FIRST_TOKEN);
-  double ratio = summary->recompute_s / reload_s;
+  double ratio = sweep_speedup(sweep, summary->best);
   double factor = ratio >= 1 ? ratio : 1 / ratio;
   append(text, "; at %s tokens and alpha %.3g, TTFT is ",
          units_format_count(tokens, (uint64_t)summary->n_tokens), summary->best->alpha);
@@ -134,7 +135,7 @@ char *sweep_answer(const struct sweep *sweep, const struct break_even *break_eve
     if (sweep->scouts[i].n_tokens > sweep->scouts[longest].n_tokens) longest = i;
   struct sweep_summary summary = sweep_summarise(sweep, longest);
   answer_prefix(text, break_even);
-  answer_best(text, &summary);
+  answer_best(text, sweep, &summary);
   answer_regimes(text, sweep, summary.n_tokens);
   const char *how = sweep->rig->device->info.played_back ? " (compute played back, not measured)"
                                                          : "";

@@ -17,7 +17,7 @@ static double paired_ratio(const struct samples *a, const struct samples *b) {
   return stats_median(ratios.values, ratios.n);
 }
 
-static double speedup(const struct sweep *sweep, const struct point *point) {
+double sweep_speedup(const struct sweep *sweep, const struct point *point) {
   for (int i = 0; i < sweep->n_points; i++) {
     const struct point *other = &sweep->points[i];
     if (other->n_tokens != point->n_tokens || other->policy != POLICY_RECOMPUTE) continue;
@@ -71,7 +71,7 @@ static void ttft_row(struct table *table, const struct sweep *sweep, const struc
   table_real(table, interval_relative_half_width(interval));
   for (int i = 0; i < 6; i++) table_real(table, models ? point_median(point, shown[i]) : NAN);
   table_text(table, ttft_regime_name(point_regime(point)));
-  table_real(table, speedup(sweep, point));
+  table_real(table, sweep_speedup(sweep, point));
   table_real(table, models ? point_median(point, METRIC_EFFICIENCY) : NAN);
   if (point->checked)
     table_count(table, point->wrong_pages * (int64_t)sweep->rig->page_payload_bytes);
@@ -167,7 +167,7 @@ static json_t *point_to_json(const struct sweep *sweep, const struct point *poin
   json_object_set_new(json, "held_down_runs", json_integer(point->held_down));
   struct point_rates rates = point_rates(point);
   rates_to_json(&rates, json);
-  set(json, "speedup", speedup(sweep, point));
+  set(json, "speedup", sweep_speedup(sweep, point));
   json_object_set_new(json, "regime", json_string(ttft_regime_name(point_regime(point))));
   set(json, "middle_layer_bytes", layer_bytes(sweep, point));
   if (point->policy != POLICY_RECOMPUTE)
@@ -190,7 +190,7 @@ static json_t *summary_to_json(const struct sweep *sweep, int length) {
   set(json, "recompute_s", summary.recompute_s);
   if (summary.best) {
     set(json, "best_alpha", summary.best->alpha);
-    set(json, "best_speedup", speedup(sweep, summary.best));
+    set(json, "best_speedup", sweep_speedup(sweep, summary.best));
     struct point_rates rates = point_rates(summary.best);
     rates_to_json(&rates, json);
   }

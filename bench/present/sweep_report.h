@@ -26,6 +26,9 @@ void sweep_to_json(const struct sweep *sweep, const struct break_even *break_eve
  * noise. */
 void sweep_warn(const struct sweep *sweep, struct warnings *warnings);
 
+/* TTFT of recompute over that of the point, paired by round; median. NaN where unknown. */
+double sweep_speedup(const struct sweep *sweep, const struct point *point);
+
 #define ANSWER_BYTES 640
 
 /* The answer: from which prefix on reload wins, by how much at best, and what binds where. */
