@@ -49,9 +49,11 @@ DEVICE uint32_t e4m3_from_float(float value) {
 }
 
 /* A code's exponent is 120 less than a float's in excess; subnormal codes become subnormal
- * floats, and the product is exact for both. */
+ * floats, and the product is exact for both. The last code is not a number: it must not come back
+ * as one, or a wrong page would pass for a large value. */
 DEVICE float e4m3_to_float(uint32_t code) {
-  const float size = __uint_as_float((code & 0x7fu) << 20) * 0x1p120f;
+  const uint32_t magnitude = code & 0x7fu;
+  const float size = __uint_as_float(magnitude == 0x7fu ? 0x7fc00000u : magnitude << 20) * 0x1p120f;
   return code & 0x80u ? -size : size;
 }
 
