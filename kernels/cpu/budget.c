@@ -93,7 +93,7 @@ int cpu_budget(struct cpu_device *cpu, struct error *error) {
   const size_t usable = usable_bytes(), set_bytes = cpu_set_bytes(cpu);
   const size_t slot_bytes = (size_t)cpu->pages_max * config->page_stride_bytes;
   const size_t fixed = cpu_buffers_bytes(cpu) + cpu_tables_bytes(cpu) + staging_bytes(cpu) +
-                       (size_t)sets_least * set_bytes;
+                       cpu_kv_plain_bytes(cpu) + (size_t)sets_least * set_bytes;
   const size_t for_kv = usable > fixed ? usable - fixed : 0;
   info->kv_slots = device_kv_slots(config, for_kv);
   info->kv_resident = info->kv_slots == config->layers;

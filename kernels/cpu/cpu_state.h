@@ -74,8 +74,10 @@ struct cpu_device {
   struct memory buffers;      /* what `activations` points into */
   struct activations activations;
 
-  struct memory kv;  /* (kv_slots, pages_max) pages */
-  int64_t pages_max; /* pages of one layer */
+  struct memory kv;    /* (kv_slots, pages_max) pages */
+  struct memory plain; /* an FP8 cache only: one layer as attention reads it, (pages_max) bf16 */
+  bf16 worth[256];     /* of a code of E4M3 */
+  int64_t pages_max;   /* pages of one layer */
   size_t page_payload_bytes;
 
   struct tickets tickets;
@@ -122,6 +124,12 @@ struct attention_view cpu_kv_view(const struct cpu_device *cpu, int layer);
 /* Rotates the chunk's queries in place and puts its keys (rotated) and values into the pages. */
 void cpu_kv_store(struct cpu_device *cpu, int layer, int64_t first, int64_t n_tokens,
                   bf16 *qkv); /* (n_tokens, (Hq + 2 Hkv) D) */
+
+/* An FP8 cache: the layer's first n_past tokens as attention reads them. Nothing to do else. */
+void cpu_kv_load(struct cpu_device *cpu, int layer, int64_t n_past);
+
+/* Bytes of `plain`. */
+size_t cpu_kv_plain_bytes(const struct cpu_device *cpu);
 
 /* Overwrites a few bytes of every 512 of the past pages. */
 void cpu_kv_poison(struct cpu_device *cpu, int64_t n_past);

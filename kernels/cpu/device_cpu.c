@@ -16,10 +16,10 @@
   512 /* GEMMs are near their best from here on; activations stay small */
 
 static int check_config(const struct device_config *config, struct error *error) {
-  if (config->element != ELEMENT_BF16 || config->kv_element != ELEMENT_BF16)
+  if (config->element != ELEMENT_BF16)
     return error_set(error, -ENOTSUP,
-                     "the cpu device computes in bf16 with a KV cache in bf16, "
-                     "not in fp8: use --dtype bf16 --kv-dtype bf16");
+                     "the cpu device computes in bf16, not in fp8: use --dtype bf16 (--kv-dtype "
+                     "fp8 is possible)");
   int failed = device_check_choices(config, "cpu", error);
   if (failed) return failed;
   const char *problem = shape_problem(&config->shape);
@@ -123,9 +123,10 @@ static void describe(struct cpu_device *cpu) {
   (void)snprintf(info->description, sizeof info->description, "%.48s, %d threads",
                  brand[0] ? brand : "x86-64", info->threads);
   (void)snprintf(info->gemm, sizeof info->gemm, "%s", gemm);
-  (void)snprintf(info->attention, sizeof info->attention, "%s", cpu->attention.kernels->name);
+  (void)snprintf(info->attention, sizeof info->attention, "%s%s", cpu->attention.kernels->name,
+                 cpu->plain.bytes ? ", KV decoded from FP8" : "");
   info->memory_bytes = cpu->weights.bytes + cpu->tables.bytes + cpu->buffers.bytes + cpu->kv.bytes +
-                       cpu->attention.scratch.bytes;
+                       cpu->plain.bytes + cpu->attention.scratch.bytes;
 }
 
 /* oneDNN's first execution makes buffers for each thread: not in a timed region. */
@@ -159,6 +160,7 @@ static void cpu_close(struct device *device) {
   tickets_close(&cpu->tickets);
   memory_unmap(&cpu->buffers);
   memory_unmap(&cpu->kv);
+  memory_unmap(&cpu->plain);
   if (cpu->threads_before > 0) omp_set_num_threads(cpu->threads_before);
   free(cpu);
 }

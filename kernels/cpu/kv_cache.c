@@ -2,6 +2,11 @@
  * The KV cache of the cpu device: pages in place. Storage reads into them,
  * attention reads them where they landed, new KV is written into them and
  * leaves from them; nothing is copied. Layer l lives in slot l % kv_slots.
+ *
+ * An FP8 cache (--kv-dtype fp8) holds codes of E4M3 with scale 1, as the GPU's: keys after a norm
+ * and values of synthetic weights are far from 448. Attention reads bf16, so one layer at a time is
+ * decoded into `plain`, which is exact; new tokens are rounded to codes first and read back from
+ * them, so that attention sees after a recompute what it sees after a reload.
  */
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +16,8 @@
 #include "kernels/cpu/cpu_state.h"
 
 #define POISON_STEP_BYTES 512
-static const uint64_t POISON = UINT64_C(0xc2c2c2c2c2c2c2c2); /* four times -97 in bf16 */
+/* Four times -97 in bf16, eight times -2.5 in E4M3. */
+static const uint64_t POISON = UINT64_C(0xc2c2c2c2c2c2c2c2);
 
 int cpu_kv_open(struct cpu_device *cpu, struct error *error) {
   struct device_info *info = &cpu->device.info;
@@ -21,7 +27,24 @@ int cpu_kv_open(struct cpu_device *cpu, struct error *error) {
   if (status != 0) return error_prefix(error, "KV cache of %d layers", info->kv_slots);
   cpu->device.regions[0] = (struct device_region){cpu->kv.address, cpu->kv.bytes};
   cpu->device.n_regions = 1;
-  return 0;
+  for (int code = 0; code < 256; code++)
+    cpu->worth[code] = bf16_from_float(e4m3_to_float((e4m3)code));
+  const size_t plain_bytes = cpu_kv_plain_bytes(cpu);
+  if (plain_bytes == 0) return 0;
+  return memory_map(&cpu->plain, plain_bytes, &cpu->placement, 1, error);
+}
+
+static bool is_fp8(const struct cpu_device *cpu) {
+  return cpu->config.kv_element == ELEMENT_FP8_E4M3;
+}
+
+/* Of a page in bf16, without what storage pads. */
+static size_t plain_page_bytes(const struct cpu_device *cpu) {
+  return device_page_payload_bytes(&cpu->config.shape, cpu->config.page_tokens, ELEMENT_BF16);
+}
+
+size_t cpu_kv_plain_bytes(const struct cpu_device *cpu) {
+  return is_fp8(cpu) ? (size_t)cpu->pages_max * plain_page_bytes(cpu) : 0;
 }
 
 static char *page_address(const struct cpu_device *cpu, int layer, int64_t page) {
@@ -31,12 +54,38 @@ static char *page_address(const struct cpu_device *cpu, int layer, int64_t page)
          (size_t)(slot * cpu->pages_max + page) * cpu->config.page_stride_bytes;
 }
 
+/* Page `page` of a layer as attention reads it. */
+static char *view_address(const struct cpu_device *cpu, int layer, int64_t page) {
+  if (!is_fp8(cpu)) return page_address(cpu, layer, page);
+  return (char *)cpu->plain.address + (size_t)page * plain_page_bytes(cpu);
+}
+
 struct attention_view cpu_kv_view(const struct cpu_device *cpu, int layer) {
-  return (struct attention_view){.pages = page_address(cpu, layer, 0),
-                                 .page_stride_bytes = cpu->config.page_stride_bytes,
+  const size_t stride_bytes = is_fp8(cpu) ? plain_page_bytes(cpu) : cpu->config.page_stride_bytes;
+  return (struct attention_view){.pages = view_address(cpu, layer, 0),
+                                 .page_stride_bytes = stride_bytes,
                                  .page_tokens = cpu->config.page_tokens,
                                  .row_elements = (int64_t)cpu->config.shape.kv_heads *
                                                  cpu->config.shape.head_dim};
+}
+
+void cpu_kv_load(struct cpu_device *cpu, int layer, int64_t n_past) {
+  const int64_t elements = (int64_t)(cpu->page_payload_bytes); /* a code is a byte */
+  if (!is_fp8(cpu)) return;
+#pragma omp parallel for schedule(static)
+  for (int64_t page = 0; page < n_past / cpu->config.page_tokens; page++) {
+    const e4m3 *codes = (const e4m3 *)page_address(cpu, layer, page);
+    bf16 *out = (bf16 *)(void *)view_address(cpu, layer, page);
+    for (int64_t i = 0; i < elements; i++) out[i] = cpu->worth[codes[i]];
+  }
+}
+
+/* Rounds a row to codes, and leaves in it what they are worth. */
+static void quantise_row(const struct cpu_device *cpu, int64_t n, bf16 *row, e4m3 *codes) {
+  for (int64_t i = 0; i < n; i++) {
+    codes[i] = e4m3_from_float(bf16_to_float(row[i]));
+    row[i] = cpu->worth[codes[i]];
+  }
 }
 
 void cpu_kv_store(struct cpu_device *cpu, int layer, int64_t first, int64_t n_tokens, bf16 *qkv) {
@@ -51,11 +100,16 @@ void cpu_kv_store(struct cpu_device *cpu, int layer, int64_t first, int64_t n_to
     const float *sines = cpu->activations.sines + position * half;
     bf16 *q = qkv + i * (q_dim + 2 * kv_dim);
     const bf16 *k = q + q_dim, *v = k + kv_dim;
-    bf16 *k_row = (bf16 *)page_address(cpu, layer, position / page_tokens) +
-                  position % page_tokens * kv_dim;
+    const int64_t page = position / page_tokens, at = position % page_tokens * kv_dim;
+    bf16 *k_row = (bf16 *)(void *)view_address(cpu, layer, page) + at;
+    bf16 *v_row = k_row + page_tokens * kv_dim;
     for (int64_t h = 0; h < q_dim; h += dim) kernels->rope(half, cosines, sines, q + h, q + h);
     for (int64_t h = 0; h < kv_dim; h += dim) kernels->rope(half, cosines, sines, k + h, k_row + h);
-    memcpy(k_row + page_tokens * kv_dim, v, (size_t)kv_dim * sizeof *v);
+    memcpy(v_row, v, (size_t)kv_dim * sizeof *v);
+    if (!is_fp8(cpu)) continue;
+    e4m3 *codes = (e4m3 *)page_address(cpu, layer, page) + at;
+    quantise_row(cpu, kv_dim, k_row, codes);
+    quantise_row(cpu, kv_dim, v_row, codes + page_tokens * kv_dim);
   }
 }
 

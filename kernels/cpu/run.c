@@ -102,6 +102,7 @@ static int run_layer(struct cpu_device *cpu, int layer, struct error *error) {
   const struct layer_weights *w = &cpu->sets[layer % cpu->device.info.weight_sets];
   const int64_t n_past = cpu->sequence.n_past, end = n_past + cpu->sequence.n_new;
   int status = 0;
+  cpu_kv_load(cpu, layer, n_past);
   for (int64_t from = n_past, to; from < end && status == 0; from = to) {
     to = cpu_chunk_end(cpu, from, end);
     bf16 *x = cpu->activations.hidden + (from - n_past) * cpu->config.shape.hidden;

@@ -75,9 +75,16 @@ static void take_columns(int64_t n, int64_t stride, int64_t from, int64_t width,
     memcpy(out + i * width, x + i * stride + from, (size_t)width * sizeof *out);
 }
 
+/* What an FP8 cache gives back. */
+static void round_to_e4m3(int64_t n, float *x) {
+  for (int64_t i = 0; i < n; i++) x[i] = e4m3_to_float(e4m3_from_float(x[i]));
+}
+
 /* x += Wo attention(rope(Wqkv rmsnorm(x))); scratch holds normed, qkv, q and heads in turn. */
-static void attention_part(const struct shape *s, const struct reference_layer *w, int64_t n_new,
-                           int64_t n_past, float *x, float *k, float *v, float *scratch) {
+static void attention_part(const struct reference_model *model, const struct reference_layer *w,
+                           int64_t n_new, int64_t n_past, float *x, float *k, float *v,
+                           float *scratch) {
+  const struct shape *s = &model->shape;
   const int64_t d = s->hidden, q_dim = (int64_t)s->q_heads * s->head_dim;
   const int64_t kv_dim = (int64_t)s->kv_heads * s->head_dim, qkv_dim = q_dim + 2 * kv_dim;
   float *normed = scratch;            /* (n_new, d) */
@@ -92,6 +99,10 @@ static void attention_part(const struct shape *s, const struct reference_layer *
   take_columns(n_new, qkv_dim, q_dim + kv_dim, kv_dim, qkv, v + n_past * kv_dim);
   reference_rope(n_new, s->q_heads, s->head_dim, q_dim, s->rope_theta, n_past, q);
   reference_rope(n_new, s->kv_heads, s->head_dim, kv_dim, s->rope_theta, n_past, k_new);
+  if (model->kv_element == ELEMENT_FP8_E4M3) {
+    round_to_e4m3(n_new * kv_dim, k_new);
+    round_to_e4m3(n_new * kv_dim, v + n_past * kv_dim);
+  }
   reference_attention(n_new, n_past, s->q_heads, s->kv_heads, s->head_dim, q, k, v, heads);
   reference_linear(n_new, q_dim, d, 1, heads, w->out, x);
 }
@@ -119,7 +130,7 @@ int reference_forward_layer(const struct reference_model *model, int layer, int6
   const int64_t width = attention_width > ffn_width ? attention_width : ffn_width;
   float *scratch = malloc((size_t)(n_new * width) * sizeof *scratch);
   if (!scratch) return error_set(error, -ENOMEM, "no memory for the reference layer");
-  attention_part(s, w, n_new, n_past, x, k, v, scratch);
+  attention_part(model, w, n_new, n_past, x, k, v, scratch);
   ffn_part(s, w, n_new, x, scratch);
   free(scratch);
   return 0;

@@ -1,7 +1,8 @@
 /*
  * The oracle: every operation of a decoder layer in plain float C, one function
  * each, readable before fast. Every device is tested against these. Nothing is
- * rounded to bf16 in between; a device's rounding is what tolerances are for.
+ * rounded to bf16 in between; a device's rounding is what tolerances are for. An FP8 cache's
+ * rounding is 30 times coarser, and part of what is asked for: that is done.
  *
  * Arrays are row major; shapes stand beside the pointers. d hidden, D head_dim,
  * F ffn, V vocabulary. Inputs and outputs may only alias where that is said.
@@ -65,6 +66,7 @@ struct reference_layer {
 
 struct reference_model {
   struct shape shape;
+  enum element kv_element; /* of the cache; bf16: K and V are kept as they are. The caller's */
   int weight_sets;
   struct reference_layer *layers; /* (weight_sets) */
   float *embedding;               /* (V, d) */
@@ -78,7 +80,8 @@ int reference_model_open(struct reference_model *model, const struct shape *shap
                          uint64_t seed, struct error *error);
 void reference_model_close(struct reference_model *model);
 
-/* One decoder layer in place on x; appends K (after RoPE) and V of the new tokens at row n_past.
+/* One decoder layer in place on x; appends K (after RoPE) and V of the new tokens at row n_past,
+ * rounded to what an FP8 cache holds of them where model->kv_element says so.
  * Returns 0 or -ENOMEM. */
 int reference_forward_layer(const struct reference_model *model, int layer, int64_t n_new,
                             int64_t n_past, float *x, /* (n_new, d) */

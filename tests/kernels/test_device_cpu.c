@@ -28,14 +28,15 @@ static const struct shape tiny = {.name = "tiny",
                                   .rope_theta = 10000.0,
                                   .norm_eps = 1e-5};
 
-static struct device_config config_of(const struct shape *shape, int layers, int64_t tokens_max) {
+static struct device_config config_of(const struct shape *shape, int layers, int64_t tokens_max,
+                                      enum element kv_element) {
   struct device_config config = {.shape = *shape,
                                  .layers = layers,
                                  .tokens_max = tokens_max,
                                  .page_tokens = 16,
                                  .chunk_tokens = 32,
                                  .element = ELEMENT_BF16,
-                                 .kv_element = ELEMENT_BF16,
+                                 .kv_element = kv_element,
                                  .window = 2,
                                  .write_window = 2,
                                  .seed = SEED};
@@ -89,18 +90,20 @@ static struct device_output run_all(struct device *device, int layers,
 }
 
 /* The reference's final state for tokens (n) through `layers` layers. */
-static int32_t run_reference(const struct shape *shape, int layers, int weight_sets, int64_t n,
+static int32_t run_reference(const struct device_config *config, int weight_sets, int64_t n,
                              const int32_t *tokens, float *hidden) {
+  const struct shape *shape = &config->shape;
   struct reference_model model;
   struct error error = {0};
   cr_assert_eq(reference_model_open(&model, shape, weight_sets, SEED, &error), 0);
+  model.kv_element = config->kv_element;
   const int64_t d = shape->hidden, row = (int64_t)shape->kv_heads * shape->head_dim;
   float *x = calloc((size_t)(n * d), sizeof *x), *k = calloc((size_t)(n * row), sizeof *k);
   float *v = calloc((size_t)(n * row), sizeof *v);
   float *logits = calloc((size_t)shape->vocabulary, sizeof *logits);
   cr_assert(x && k && v && logits);
   reference_embedding(n, d, tokens, model.embedding, x);
-  for (int layer = 0; layer < layers; layer++)
+  for (int layer = 0; layer < config->layers; layer++)
     cr_assert_eq(reference_forward_layer(&model, layer, n, 0, x, k, v, &error), 0);
   const int32_t token = reference_head(&model, x + (n - 1) * d, hidden, logits);
   free(x);
@@ -112,19 +115,19 @@ static int32_t run_reference(const struct shape *shape, int layers, int weight_s
 }
 
 static void expect_reference(const struct shape *shape, int layers, int weight_sets, int64_t n,
-                             enum isa isa) {
-  struct device_config config = config_of(shape, layers, n);
+                             enum element kv_element, enum isa isa) {
+  struct device_config config = config_of(shape, layers, n, kv_element);
   config.weight_sets = weight_sets;
   struct device *device = open_device(&config, isa);
   int32_t *tokens = make_tokens(n, shape->vocabulary);
   float *want = calloc((size_t)shape->hidden, sizeof *want);
   cr_assert_not_null(want);
-  run_reference(shape, layers, device->info.weight_sets, n, tokens, want);
+  run_reference(&config, device->info.weight_sets, n, tokens, want);
   const struct device_sequence sequence = {.n_past = 0, .n_new = n, .tokens = tokens};
   const struct device_output output = run_all(device, layers, &sequence);
   char name[96];
-  (void)snprintf(name, sizeof name, "%s, %d layers, %lld tokens, %s", shape->name, layers,
-                 (long long)n, isa_name(isa));
+  (void)snprintf(name, sizeof name, "%s, %d layers, %lld tokens, KV %s, %s", shape->name, layers,
+                 (long long)n, element_name(kv_element), isa_name(isa));
   cr_expect_eq(
       tolerance_count_wrong_float(name, shape->hidden, output.hidden, want, TOLERANCE_LAYERS), 0,
       "%s", name);
@@ -137,7 +140,30 @@ Test(device_cpu, two_layers_match_the_reference_at_every_level) {
   static const int64_t lengths[] = {1, 31, 32, 33, 77};
   for (enum isa isa = ISA_PLAIN; isa <= isa_best(); isa++)
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
-      expect_reference(&tiny, 2, 2, lengths[i], isa);
+      expect_reference(&tiny, 2, 2, lengths[i], ELEMENT_BF16, isa);
+}
+
+Test(device_cpu, an_fp8_cache_gives_what_the_reference_makes_of_one) {
+  expect_reference(&tiny, 2, 2, 77, ELEMENT_FP8_E4M3, ISA_PLAIN);
+  expect_reference(&tiny, 2, 2, 77, ELEMENT_FP8_E4M3, isa_best());
+}
+
+/* A cache that were not rounded would agree with the reference above within its tolerance. */
+Test(device_cpu, an_fp8_cache_holds_codes) {
+  const struct device_config config = config_of(&tiny, 2, 32, ELEMENT_FP8_E4M3);
+  const struct device_config wide = config_of(&tiny, 2, 32, ELEMENT_BF16);
+  struct device *device = open_device(&config, isa_best()), *other = open_device(&wide, isa_best());
+  int32_t *tokens = make_tokens(32, tiny.vocabulary);
+  const struct device_sequence whole = {0, 32, tokens};
+  (void)run_all(device, 2, &whole);
+  (void)run_all(other, 2, &whole);
+  const e4m3 *codes = device->ops->buffer(device, 0, DEVICE_LANDING);
+  const bf16 *values = other->ops->buffer(other, 0, DEVICE_LANDING);
+  for (int i = 0; i < 2 * 16 * 2 * 16; i++)
+    cr_assert_eq(codes[i], e4m3_from_float(bf16_to_float(values[i])), "element %d of K, then V", i);
+  free(tokens);
+  device->ops->close(device);
+  other->ops->close(other);
 }
 
 /* ---- reload ----------------------------------------------------------------------------- */
@@ -155,8 +181,8 @@ static char *copy_pages(struct device *device, const struct device_config *confi
 }
 
 /* Recomputes N_TOKENS, then reloads n_past of them from the pages just made. */
-static void expect_reload(int64_t n_past, bool exactly, enum isa isa) {
-  const struct device_config config = config_of(&tiny, N_LAYERS, N_TOKENS);
+static void expect_reload(int64_t n_past, bool exactly, enum element kv_element, enum isa isa) {
+  const struct device_config config = config_of(&tiny, N_LAYERS, N_TOKENS, kv_element);
   struct device *device = open_device(&config, isa);
   int32_t *tokens = make_tokens(N_TOKENS, tiny.vocabulary);
   const struct device_sequence whole = {0, N_TOKENS, tokens};
@@ -191,19 +217,20 @@ static void expect_reload(int64_t n_past, bool exactly, enum isa isa) {
 
 Test(device_cpu, reload_at_a_chunk_is_recompute_bit_for_bit) {
   for (enum isa isa = ISA_PLAIN; isa <= isa_best(); isa++) {
-    expect_reload(32, true, isa);
-    expect_reload(64, true, isa);
-    expect_reload(96, true, isa);
+    expect_reload(32, true, ELEMENT_BF16, isa);
+    expect_reload(64, true, ELEMENT_BF16, isa);
+    expect_reload(96, true, ELEMENT_BF16, isa);
+    expect_reload(64, true, ELEMENT_FP8_E4M3, isa);
   }
 }
 
 Test(device_cpu, reload_within_a_chunk_is_near) {
-  expect_reload(16, false, isa_best());
-  expect_reload(80, false, isa_best());
+  expect_reload(16, false, ELEMENT_BF16, isa_best());
+  expect_reload(80, false, ELEMENT_BF16, isa_best());
 }
 
 Test(device_cpu, a_page_that_never_arrived_changes_the_result) {
-  const struct device_config config = config_of(&tiny, 2, N_TOKENS);
+  const struct device_config config = config_of(&tiny, 2, N_TOKENS, ELEMENT_BF16);
   struct device *device = open_device(&config, isa_best());
   int32_t *tokens = make_tokens(N_TOKENS, tiny.vocabulary);
   const struct device_sequence whole = {0, N_TOKENS, tokens}, rest = {64, 37, tokens + 64};
