@@ -17,6 +17,8 @@ struct lab_fio {
   char *argv[FIO_ARGUMENTS_MAX + 1]; /* into text */
   size_t used;
   bool overflow;
+  bool small_pages;     /* its buffers lie on 4 KiB pages, since no huge ones are free: slower */
+  long long huge_pages; /* of 2 MiB, that its buffers need */
   char text[FIO_TEXT_BYTES];
 };
 

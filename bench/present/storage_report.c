@@ -187,6 +187,20 @@ static void warn_row(const struct storage_lab *lab, const struct lab_row *row,
                  outliers);
 }
 
+static void warn_fio(const struct storage_lab *lab, struct warnings *warnings) {
+  double time_s = storage_lab_time_s(lab->config.options);
+  long long huge_pages = 0;
+  for (int i = 0; i < lab->n_rows; i++) {
+    const struct lab_row *row = &lab->rows[i];
+    struct lab_fio fio;
+    if (row->fio_ratio.n > 0 &&
+        lab_fio_command(&fio, &lab->targets[row->target], row, time_s, true) && fio.small_pages &&
+        fio.huge_pages > huge_pages)
+      huge_pages = fio.huge_pages;
+  }
+  if (huge_pages) warnings_add(warnings, WARNING_FIO_SMALL_PAGES, "%lld needed", huge_pages);
+}
+
 void storage_warn(const struct storage_lab *lab, const struct lab_compute *compute,
                   struct warnings *warnings) {
   if (compute->known && compute->played_back)
@@ -202,6 +216,7 @@ void storage_warn(const struct storage_lab *lab, const struct lab_compute *compu
     warn_target(&lab->targets[i], engine, warnings);
   }
   for (int i = 0; i < lab->n_rows; i++) warn_row(lab, &lab->rows[i], warnings);
+  warn_fio(lab, warnings);
 }
 
 void storage_print_fio(const struct storage_lab *lab, FILE *stream) {

@@ -55,6 +55,10 @@ static const struct {
                            "pieces of pages are no whole blocks, so reads move more than is needed",
                            "take pages of more tokens"},
     [WARNING_ROW_REFUSED] = {"row-refused", "not measured", "see the row's `refused`"},
+    [WARNING_FIO_SMALL_PAGES] = {"fio-small-pages",
+                                 "fio's buffers lay on 4 KiB pages and ours on 2 MiB ones, so its "
+                                 "rate is not its best",
+                                 "reserve pages for it (sysctl vm.nr_hugepages=...)"},
     [WARNING_LINK_DEGRADED] = {"link-degraded", "a drive's PCIe link is below its maximum",
                                "reseat it, or look at slot, riser and BIOS"},
     [WARNING_NODE_MISMATCH] = {"node-mismatch", "drive and GPU hang on different NUMA nodes",

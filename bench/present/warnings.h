@@ -27,6 +27,7 @@ enum warning {
   WARNING_WORKING_SET_REDUCED, /* less than asked for, for want of space */
   WARNING_AMPLIFIED,           /* reads move more than is needed */
   WARNING_ROW_REFUSED,         /* an engine or target cannot do what a row asks */
+  WARNING_FIO_SMALL_PAGES,     /* fio's buffers lie on small pages, ours on huge ones */
   WARNING_LINK_DEGRADED,       /* a drive's PCIe link is below its maximum */
   WARNING_NODE_MISMATCH,       /* drive and GPU hang on different NUMA nodes */
   WARNING_SCHEDULER,           /* an I/O scheduler stands before an NVMe drive */

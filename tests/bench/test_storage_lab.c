@@ -238,6 +238,8 @@ Test(storage_lab, fio_is_told_the_same) {
   cr_expect_not_null(strstr(line, "--sqthread_poll=1"), "%s", line);
   cr_expect_not_null(strstr(line, "--offset=8192"), "%s", line);
   cr_expect_not_null(strstr(line, "--readonly"), "%s", line);
+  cr_expect_eq(fio.huge_pages, 2, "4 requests of 64 KiB, and one to align them");
+  cr_expect_eq(fio.small_pages, strstr(line, "--mem=mmaphuge") == NULL, "%s", line);
   row.setting.rw = LAB_MIXED;
   cr_expect(!lab_fio_command(&fio, &target, &row, 2, false));
 }
