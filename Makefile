@@ -148,8 +148,8 @@ check-gpu: all
 .PHONY: test
 test:
 	@scripts/setup.sh test
-	@$(MAKE) all test-programs
-	@$(RUN_TESTS) $(CHECKS) $(PROGRAMS) $(SCRIPT_TESTS) $(E2E_TESTS)
+	@$(MAKE) all test-programs vgpu-build
+	@$(RUN_TESTS) $(CHECKS) $(PROGRAMS) $(SCRIPT_TESTS) $(VGPU_CHECKS) $(E2E_TESTS)
 
 ##> check     style, include rule, warnings, unit tests: before each commit
 .PHONY: check

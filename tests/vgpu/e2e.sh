@@ -3,13 +3,14 @@
 # loader's path: verify and sweep in every mode, and every way in which a GPU can be missing, old
 # or broken: each must have its own message and exit code, and never crash.
 #
-# BUILD names the folder of the build (default: build). `e2e.sh full` tries more.
+# BUILD names the folder of the build (default: build). VGPU_FULL=1 tries more.
+# timeout: 900
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=$(realpath "${BUILD:-build}")
-full=${1:-}
+full=${VGPU_FULL:-}
 if [ ! -f "$build/refill_cuda.so" ]; then
-  echo "SKIPPED: no $build/refill_cuda.so: nvcc is missing, or the plugin was not built" >&2
+  echo "SKIPPED: no $build/refill_cuda.so: no nvcc here, or the plugin was not built"
   exit 77
 fi
 export VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G REFILL_PLUGIN_DIR=$build

@@ -56,34 +56,24 @@ $(BUILD)/vgpu/test_devices: $(call objects,tests/vgpu/test_devices.c $(BASE) $(M
 .PHONY: vgpu-libraries vgpu-build vgpu vgpu-full
 vgpu-libraries: $(VGPU_LIBRARIES)
 
-VGPU_RUN := BUILD='$(abspath $(BUILD))' NVCC='$(NVCC)' LD_LIBRARY_PATH='$(abspath $(VGPU_LIB))' \
-  REFILL_PLUGIN_DIR='$(abspath $(BUILD))' VGPU_MANIFEST='$(abspath $(BUILD))/vgpu/manifest' \
-  VGPU_MEMORY=2G VGPU_LEAKS=1
-
 vgpu-build: all $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_devices \
             $(if $(NVCC),$(BUILD)/refill_cuda.so $(BUILD)/vgpu/manifest)
 
+# What `make test` runs of it, beside tests/e2e/check-gpu-vgpu.sh. Without nvcc the kernels' cases
+# and the scripts say that they are skipped.
+VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu tests/vgpu/devices.sh tests/vgpu/e2e.sh \
+               tests/vgpu/mutants/kernels.sh tests/vgpu/mutants/host.sh
+
 ##> vgpu      the CUDA path on the virtual GPU: instructions, kernels, devices, the program, mutants
-ifneq ($(NVCC),)
 vgpu: vgpu-build
-	$(BUILD)/vgpu/test_vgpu -j2
-	$(VGPU_RUN) $(BUILD)/vgpu/test_devices -j1
-	$(VGPU_RUN) tests/vgpu/e2e.sh
-	$(VGPU_RUN) tests/vgpu/mutants/run.sh kernels
-	$(VGPU_RUN) tests/vgpu/mutants/run.sh host
+	@$(RUN_TESTS) $(VGPU_CHECKS) tests/e2e/check-gpu-vgpu.sh tests/scripts/test_check_kernels.sh
 
 ##> vgpu-full the same, with more calls failing and more orders
 vgpu-full: vgpu
-	$(VGPU_RUN) tests/vgpu/e2e.sh full
-	for schedule in reverse random; do for lazy in 0 1; do \
+	@VGPU_FULL=1 $(RUN_TESTS) tests/vgpu/e2e.sh
+	@for schedule in reverse random; do for lazy in 0 1; do \
 	  VGPU_SCHEDULE=$$schedule VGPU_LAZY_COPIES=$$lazy VGPU_SEED=$$RANDOM \
-	    ATTENTION=builtin $(VGPU_RUN) $(BUILD)/vgpu/test_devices -j1 || exit 1; \
+	    ATTENTION=builtin $(RUN_TESTS) tests/vgpu/devices.sh || exit 1; \
 	done; done
-else
-vgpu vgpu-full: $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu
-	$(BUILD)/vgpu/test_vgpu -j2
-	@echo "SKIPPED: no nvcc here: kernels, plugin and mutants were not run on the virtual GPU" >&2
-	@exit 77
-endif
 
 -include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT) $(VGPU_DNN) $(VGPU_TESTS)))

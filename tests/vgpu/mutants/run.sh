@@ -10,7 +10,7 @@ list=$1 only=${2:-}
 build=${BUILD:-build}
 nvcc=${NVCC:-$(command -v /usr/local/cuda/bin/nvcc || command -v nvcc)}
 if [ -z "$nvcc" ]; then
-  echo "SKIPPED: no nvcc here: mutants of the kernels cannot be made" >&2
+  echo "SKIPPED: no nvcc here: mutants cannot be made"
   exit 77
 fi
 work=$(mktemp -d)
