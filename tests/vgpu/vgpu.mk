@@ -8,7 +8,9 @@ VGPU_DRIVER := $(VGPU_PTX) $(wildcard tests/vgpu/libcuda/*.c) base/clock.c
 VGPU_LT := $(wildcard tests/vgpu/cublaslt/*.c) tests/vgpu/ptx/number.c
 vgpu_objects = $(patsubst %.c,$(BUILD)/vgpu/objects/%.o,$(1))
 VGPU_DNN := $(wildcard tests/vgpu/cudnn/*.c) tests/vgpu/ptx/number.c
-VGPU_LIBRARIES := $(addprefix $(VGPU_LIB)/,libcuda.so.1 libcublasLt.so.13 libcudnn.so.9)
+VGPU_NVML := $(addprefix $(BUILD)/vgpu/,nvml/libnvidia-ml.so.1 nvml-old/libnvidia-ml.so.1)
+VGPU_LIBRARIES := $(addprefix $(VGPU_LIB)/,libcuda.so.1 libcublasLt.so.13 libcudnn.so.9) \
+                  $(VGPU_NVML)
 
 $(BUILD)/vgpu/objects/%.o: %.c
 	@mkdir -p $(@D)
@@ -28,6 +30,15 @@ $(VGPU_LIB)/libcudnn.so.9: $(call vgpu_objects,$(VGPU_DNN)) $(VGPU_LIB)/libcuda.
 $(VGPU_LIB)/libcublasLt.so.13 $(VGPU_LIB)/libcudnn.so.9:
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,$(@F) -Wl,-rpath,'$$ORIGIN' -o $@ $^ -lm
+
+# In folders of their own: most tests, like many boxes, have no NVML; the old one lacks a function.
+$(VGPU_NVML): tests/vgpu/nvml/nvml.c kernels/cuda/nvml.h
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(VGPU_CFLAGS) $(LDFLAGS) -shared \
+	  -Wl,-z,defs -Wl,-soname,$(@F) -o $@ $<
+
+$(BUILD)/vgpu/nvml-old/%: VGPU_CFLAGS += -DNVML_WITHOUT_REASONS
 
 # Which PTX each cubin was made from, and ptxas' log with its registers.
 $(BUILD)/vgpu/manifest: $(CUDA_IMAGES)
@@ -62,6 +73,7 @@ vgpu-build: all $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_dev
 # What `make test` runs of it, beside tests/e2e/check-gpu-vgpu.sh. Without nvcc the kernels' cases
 # and the scripts say that they are skipped.
 VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu tests/vgpu/devices.sh tests/vgpu/e2e.sh \
+               tests/vgpu/nvml.sh \
                tests/vgpu/mutants/kernels.sh tests/vgpu/mutants/host.sh
 
 ##> vgpu      the CUDA path on the virtual GPU: instructions, kernels, devices, the program, mutants

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# nvml.sh: what holds a GPU's clocks down is told with every sample, whether it began before the
+# run or came during it, in sweep and in calibrate; and a library that is missing, of another
+# version, or refuses, costs nothing but that knowledge.
+#
+# Needs `make vgpu-build`; BUILD names the folder of the build (default: build).
+set -u
+. "$(dirname "$0")/lib.sh.inc"
+shape=(--model tests/shapes/tiny.json --page-tokens 16)
+S=(sweep "${shape[@]}" --tokens 33 --alpha 0 --repeat 1)
+C=(calibrate "${shape[@]}" --tokens 32 --queue-depth 1 --repeat 1)
+N=LD_LIBRARY_PATH=$build/vgpu/lib:$build/vgpu/nvml
+OLD=LD_LIBRARY_PATH=$build/vgpu/lib:$build/vgpu/nvml-old
+
+run "$N" -- "${S[@]}"
+expects 0 "nothing holds the clocks down" 'condition["held_down_runs"] == 0
+  and condition["sm_hz"] == 1980e6 and condition["power_w"] == 300
+  and condition["temperature_c"] == 45 and "held-down" not in warned'
+run "$N" VGPU_NVML_REASONS=0x4 VGPU_NVML_SM_MHZ=1410 VGPU_NVML_POWER_W=690 -- "${S[@]}"
+expects 0 "a power cap throughout" 'condition["held_down"] == "power cap"
+  and condition["runs"] == condition["held_down_runs"] > 0 and condition["sm_hz"] == 1410e6
+  and r["points"][0]["held_down_runs"] > 0 and "held-down" in warned'
+# The first reading is of the box; then come two a run, before and after it.
+during() { # first-reading last-reading runs-held-down what
+  run "$N" VGPU_NVML_REASONS=0x40 VGPU_NVML_REASONS_FROM="$1" VGPU_NVML_REASONS_TO="$2" -- "${S[@]}"
+  expects 0 "$4" 'condition["held_down"] == "heat" and condition["runs"] > 3
+    and condition["held_down_runs"] == '"$3"' and "held-down" in warned'
+}
+during 2 2 1 "heat before a run"
+during 3 3 1 "heat after a run"
+during 2 3 1 "heat before and after a run"
+during 3 4 2 "heat after a run and before the next"
+run "$N" VGPU_NVML_REASONS=0x3 -- "${S[@]}"
+expects 0 "idle and an application's limit hold nothing down" '
+  condition["held_down_runs"] == 0 and "held-down" not in warned'
+
+run "$N" VGPU_NVML_REASONS=0x8 -- "${C[@]}"
+expects 0 "calibrate: a hardware slowdown with every sample" '
+  condition["held_down"] == "hardware slowdown" and "held-down" in warned
+  and all(p["held_down_samples"] > 0 for p in r["compute"])'
+run "$N" -- "${C[@]}"
+expects 0 "calibrate: none" '"held-down" not in warned
+  and all(p["held_down_samples"] == 0 for p in r["compute"])'
+
+for function in nvmlInit_v2 nvmlDeviceGetHandleByPciBusId_v2 \
+  nvmlDeviceGetCurrentClocksThrottleReasons; do
+  run "$N" VGPU_NVML_REFUSES=$function VGPU_NVML_REASONS=0x4 -- "${S[@]}"
+  expects 0 "$function is refused: clocks are not known" \
+    'condition["held_down_runs"] == 0 and condition.get("sm_hz") is None'
+done
+run "$OLD" VGPU_NVML_REASONS=0x4 -- "${S[@]}"
+expects 0 "a library without a function" 'condition.get("sm_hz") is None'
+run -- "${S[@]}"
+expects 0 "no library" 'condition.get("sm_hz") is None'
+
+run "$N" VGPU_NVML_REASONS=0x40 -- doctor
+expects "$code" "doctor: a hot GPU" 'checks["NVML"]["verdict"] == "warn"
+  and "heat" in checks["NVML"]["found"]'
+run "$N" -- doctor
+expects "$code" "doctor: a cool one" 'checks["NVML"]["verdict"] == "ok"'
+run "$OLD" -- doctor
+expects "$code" "doctor: a library without a function" 'checks["NVML"]["verdict"] == "warn"
+  and checks["NVML"]["advice"]'
+
+echo "$n checks of the GPU's condition on the virtual GPU, $failed failed"
+[ $failed -eq 0 ]
