@@ -43,15 +43,19 @@ static int report(const struct options *options, const struct compare *compare,
   json_object_set_new(result, "broken_rule", options_text_to_json(broken.message));
   struct table *rows = compare_table(compare);
   struct table *differences = compare_differences_table(compare);
-  const struct table *const tables[] = {rows, differences};
+  struct table *left_out = compare_left_out_table(compare);
+  const struct table *tables[3] = {rows};
+  int n = 1;
+  if (table_rows(differences) > 0) tables[n++] = differences;
+  if (table_rows(left_out) > 0) tables[n++] = left_out;
   struct table *values = compare_values_table(compare);
   const struct table *const csv[] = {values};
-  int n = table_rows(differences) > 0 ? 2 : 1;
   int code = leave_with(options, result, tables, n, csv, 1, &warnings, error);
   table_free(values);
   if (code == 0 && !options->json) printf("\n%s\n", answer);
   table_free(rows);
   table_free(differences);
+  table_free(left_out);
   json_decref(result);
   return code == 0 && verdict < 0 ? error_set(error, verdict, "%s", broken.message) : code;
 }
@@ -87,10 +91,11 @@ static int compare_run(const struct options *options, struct error *error) {
 const struct command command_compare = {
     .name = "compare",
     .summary = "what changed between two results, with significance; a guard for CI",
-    .examples = "  refill compare before.json after.json\n"
-                "  refill compare xfs.json ext4.json --csv changes.csv\n"
-                "  refill compare known-good.json today.json --fail-if slower:5%\n"
-                "  refill compare a.json b.json --fail-if read_alone_s:10%,slower:3%",
+    .examples =
+        "  refill compare before.json after.json\n"
+        "  refill compare xfs.json ext4.json --csv changes.csv   # of sweep, calibrate or storage\n"
+        "  refill compare known-good.json today.json --fail-if slower:5%\n"
+        "  refill compare a.json b.json --fail-if read_alone_s:10%,slower:3%",
     .run = compare_run,
     .no_threads = true,
 };

@@ -15,6 +15,7 @@ static int report_run(const struct options *options, struct error *error) {
   if (publish_check("-o", output, PUBLISH_REPORT, error) < 0) return EXIT_USAGE;
   json_t *report = report_read(options->files, options->n_files, error);
   if (!report) return EXIT_USAGE;
+  report_compare(report);
 
   int n_traces = 0;
   int n_results = report_count(report, &n_traces);
@@ -37,6 +38,7 @@ const struct command command_report = {
     .summary = "results to one HTML page that needs no network, with a planner on it",
     .examples = "  refill report sweep.json -o report.html\n"
                 "  refill report sweep.json sweep-trace.json calibrate.json -o report.html\n"
-                "  refill report before.json after.json -o compared.html",
+                "  refill report before.json after.json -o compared.html\n"
+                "  refill report sweep.json storage.json -o drives.html",
     .run = report_run,
 };

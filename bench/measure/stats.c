@@ -19,8 +19,23 @@ static int compare_doubles(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
+/* Up to here insertion is faster than qsort() with its calls: resamples are thousands of a few. */
+#define FEW 16
+
+static void insert_into(double *sorted, const double *values, int n) {
+  for (int i = 0; i < n; i++) {
+    int at = i;
+    for (; at > 0 && sorted[at - 1] > values[i]; at--) sorted[at] = sorted[at - 1];
+    sorted[at] = values[i];
+  }
+}
+
 /* Sorts n <= STATS_SAMPLES_MAX values into `sorted`. */
 static void sort_into(double *sorted, const double *values, int n) {
+  if (n <= FEW) {
+    insert_into(sorted, values, n);
+    return;
+  }
   memcpy(sorted, values, (size_t)n * sizeof *sorted);
   qsort(sorted, (size_t)n, sizeof *sorted, compare_doubles);
 }

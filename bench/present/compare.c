@@ -1,37 +1,16 @@
 /*
  * Two results: may they be compared, and row by row, did they change?
  */
-#include "bench/present/compare.h"
-
-#include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOTSTRAP_SEED 1
-
-/* The arrays of rows that hold samples, and what tells their rows apart. */
-static const struct {
-  const char *array;
-  const char *keys[6]; /* fields; those that neither row has count as equal */
-} arrays[] = {
-    {"points", {"n_tokens", "policy", "alpha", "streams", NULL}},
-    {"compute", {"n_new", "n_past", NULL}},
-    {"storage", {"page_tokens", "queue_depth", "request_bytes", "layout", "rw", NULL}},
-};
-
-enum { N_ARRAYS = sizeof arrays / sizeof arrays[0] };
-
-/* What slower: and faster: look at. */
-static const char *const main_fields[] = {"first_token_s", "durable_s", "compute_s",
-                                          "read_bytes_per_s", "write_bytes_per_s"};
+#include "bench/present/compare_internal.h"
 
 /* ---- may they be compared? --------------------------------------------------------------- */
 
-/* The value at "rig.model", NULL where there is none. */
-static const json_t *at_path(const json_t *json, const char *path) {
+const json_t *compare_at(const json_t *json, const char *path) {
   char name[64];
   while (json && *path) {
     size_t n = strcspn(path, ".");
@@ -63,148 +42,22 @@ static int refuse_field(const struct compare *compare, const char *field, const 
 
 static int check_identity(const struct compare *compare, const json_t *a, const json_t *b,
                           struct error *error) {
-  static const char *const fields[] = {"command",      "rig.model",    "rig.layers_run",
-                                       "rig.dtype",    "rig.kv_dtype", "rig.layers_model",
-                                       "config.store", "config.sync"};
+  static const char *const fields[] = {"command",         "rig.model",    "rig.layers_run",
+                                       "rig.dtype",       "rig.kv_dtype", "rig.layers_model",
+                                       "model",           "layers_run",   "layers_model",
+                                       "config.kv_dtype", "config.store", "config.sync"};
   for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-    const json_t *left = at_path(a, fields[i]);
-    const json_t *right = at_path(b, fields[i]);
+    const json_t *left = compare_at(a, fields[i]);
+    const json_t *right = compare_at(b, fields[i]);
     if (!left && !right) continue;
     if (!left || !right || !json_equal(left, right))
       return refuse_field(compare, fields[i], left, right, error);
   }
-  for (int i = 0; i < N_ARRAYS; i++)
-    if (json_array_size(json_object_get(a, arrays[i].array)) > 0) return 0;
-  return error_set(error, -EINVAL,
-                   "%s: a result of %s without rows of samples; accepted: results of sweep or "
-                   "calibrate",
-                   compare->a_path, compare->command);
-}
-
-/* ---- matching ------------------------------------------------------------------------------- */
-
-static bool rows_match(const json_t *a, const json_t *b, const char *const *keys) {
-  for (int i = 0; keys[i]; i++) {
-    const json_t *left = json_object_get(a, keys[i]);
-    const json_t *right = json_object_get(b, keys[i]);
-    if (!left && !right) continue;
-    if (!left || !right) return false;
-    bool numbers = json_is_number(left) && json_is_number(right);
-    if (numbers && fabs(json_number_value(left) - json_number_value(right)) < 1e-9) continue;
-    if (!json_equal(left, right)) return false;
-  }
-  return true;
-}
-
-static const json_t *find_match(const json_t *rows, const json_t *row, const char *const *keys) {
-  for (size_t i = 0; i < json_array_size(rows); i++)
-    if (rows_match(json_array_get(rows, i), row, keys)) return json_array_get(rows, i);
-  return NULL;
-}
-
-static void name_row(const json_t *row, const char *const *keys, char key[COMPARE_KEY_BYTES]) {
-  key[0] = '\0';
-  for (int i = 0; keys[i]; i++) {
-    const json_t *value = json_object_get(row, keys[i]);
-    if (!value) continue;
-    size_t used = strlen(key);
-    const char *comma = used ? ", " : "";
-    if (json_is_string(value))
-      snprintf(key + used, COMPARE_KEY_BYTES - used, "%s%s %s", comma, keys[i],
-               json_string_value(value));
-    else
-      snprintf(key + used, COMPARE_KEY_BYTES - used, "%s%s %.6g", comma, keys[i],
-               json_number_value(value));
-  }
-  for (char *at = key; *at; at++)
-    if (iscntrl((unsigned char)*at)) *at = '?'; /* a file may hold anything */
-}
-
-/* ---- samples ----------------------------------------------------------------------------------
- */
-
-/* Finite samples of {"samples": [...]}; false where the field holds none. */
-static bool take_samples(const json_t *field, struct samples *samples) {
-  const json_t *array = json_object_get(field, "samples");
-  samples->n = 0;
-  if (!json_is_array(array)) return false;
-  for (size_t i = 0; i < json_array_size(array); i++) {
-    const json_t *value = json_array_get(array, i);
-    if (!json_is_number(value) || !isfinite(json_number_value(value))) continue;
-    if (samples_add(samples, json_number_value(value)) < 0) break;
-  }
-  return samples->n > 0;
-}
-
-static bool ends_with(const char *text, const char *ending) {
-  size_t n = strlen(text);
-  size_t m = strlen(ending);
-  return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
-/* By the unit: a rate is better high, a time low; a model's prediction or an error is neither. */
-static enum compare_sense sense_of(const char *field) {
-  if (strncmp(field, "model_", 6) == 0) return SENSE_NEUTRAL;
-  if (ends_with(field, "_per_s")) return SENSE_HIGHER;
-  return ends_with(field, "_s") ? SENSE_LOWER : SENSE_NEUTRAL;
-}
-
-static bool is_main(const char *field) {
-  for (size_t i = 0; i < sizeof main_fields / sizeof main_fields[0]; i++)
-    if (strcmp(main_fields[i], field) == 0) return true;
-  return false;
-}
-
-static struct compare_row *new_row(struct compare *compare) {
-  if (compare->n_rows == compare->rows_max) {
-    int rows_max = compare->rows_max ? 2 * compare->rows_max : 64;
-    struct compare_row *rows = realloc(compare->rows, (size_t)rows_max * sizeof *rows);
-    if (!rows) return NULL;
-    compare->rows = rows;
-    compare->rows_max = rows_max;
-  }
-  return &compare->rows[compare->n_rows++];
-}
-
-/* Every field that both rows have samples of. */
-static int compare_rows(struct compare *compare, int array, const json_t *a, const json_t *b) {
-  const char *field;
-  const json_t *value;
-  struct samples left, right;
-  for (void *at = json_object_iter((json_t *)a); at; at = json_object_iter_next((json_t *)a, at)) {
-    field = json_object_iter_key(at);
-    value = json_object_iter_value(at);
-    if (!take_samples(value, &left) || !take_samples(json_object_get(b, field), &right)) continue;
-    struct compare_row *row = new_row(compare);
-    if (!row) return -ENOMEM;
-    *row = (struct compare_row){.array = arrays[array].array,
-                                .sense = sense_of(field),
-                                .main = is_main(field),
-                                .difference = difference_of(&left, &right, BOOTSTRAP_SEED)};
-    name_row(a, arrays[array].keys, row->key);
-    snprintf(row->field, sizeof row->field, "%s", field);
-  }
-  return 0;
-}
-
-static int compare_arrays(struct compare *compare, const json_t *a, const json_t *b) {
-  for (int i = 0; i < N_ARRAYS; i++) {
-    const json_t *left = json_object_get(a, arrays[i].array);
-    const json_t *right = json_object_get(b, arrays[i].array);
-    int matched = 0;
-    for (size_t k = 0; k < json_array_size(left); k++) {
-      const json_t *row = json_array_get(left, k);
-      const json_t *other = find_match(right, row, arrays[i].keys);
-      if (!other) continue;
-      matched++;
-      int code = compare_rows(compare, i, row, other);
-      if (code < 0) return code;
-    }
-    compare->matched += matched;
-    compare->only_a += (int)json_array_size(left) - matched;
-    compare->only_b += (int)json_array_size(right) - matched;
-  }
-  return 0;
+  return compare_has_rows(a) ? 0
+                             : error_set(error, -EINVAL,
+                                         "%s: a result of %s without rows of samples; accepted: "
+                                         "results of sweep, calibrate or storage",
+                                         compare->a_path, compare->command);
 }
 
 /* ---- what else differs
@@ -223,8 +76,8 @@ static void find_differences(struct compare *compare, const json_t *a, const jso
                                        "host.cpu_model",        "host.kernel",  "host.governor",
                                        "rig.reader.description"};
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-    const json_t *left = at_path(a, parts[i]);
-    const json_t *right = at_path(b, parts[i]);
+    const json_t *left = compare_at(a, parts[i]);
+    const json_t *right = compare_at(b, parts[i]);
     for (void *at = json_object_iter((json_t *)left); at;
          at = json_object_iter_next((json_t *)left, at)) {
       const char *key = json_object_iter_key(at);
@@ -237,35 +90,54 @@ static void find_differences(struct compare *compare, const json_t *a, const jso
     }
   }
   for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
-    const json_t *left = at_path(a, single[i]);
-    const json_t *right = at_path(b, single[i]);
+    const json_t *left = compare_at(a, single[i]);
+    const json_t *right = compare_at(b, single[i]);
     if (!left && !right) continue;
     if (!left || !right || !json_equal(left, right))
       add_difference(compare, single[i], left, right);
   }
 }
 
-int compare_results(struct compare *compare, const json_t *a, const char *a_path, const json_t *b,
-                    const char *b_path, struct error *error) {
-  *compare = (struct compare){.a_path = a_path, .b_path = b_path};
-  compare->command = json_string_value(json_object_get(a, "command"));
-  if (!compare->command) compare->command = "?";
-  int code = check_identity(compare, a, b, error);
-  if (code < 0) return code;
-  compare->differences = json_array();
-  find_differences(compare, a, b);
-  code = compare_arrays(compare, a, b);
+static int compare_parts(struct compare *compare, const struct compare_side *a,
+                         const struct compare_side *b, struct error *error) {
+  int code = compare_all_rows(compare, a, b);
+  if (code == 0 && compare->matched > 0) code = compare_rates(compare, a, b);
   if (code < 0) return error_set(error, code, "no memory to compare the results");
   if (compare->n_rows > 0) return 0;
-  return error_set(error, -EINVAL,
-                   "%s and %s have no row in common: %d of one and %d of the other differ in "
-                   "n_tokens, policy, alpha, page or depth; accepted: runs of one configuration, "
-                   "such as with the same --tokens and --alpha",
-                   a_path, b_path, compare->only_a, compare->only_b);
+  return error_set(
+      error, -EINVAL,
+      "%s and %s have no row in common: %d of one and %d of the other differ in %s; "
+      "accepted: runs of one configuration, such as with the same %s",
+      a->path, b->path, compare->only_a, compare->only_b,
+      strcmp(compare->command, "storage") == 0 ? "target, direction, engine, page, depth or layout"
+                                               : "n_tokens, policy, alpha, page or depth",
+      strcmp(compare->command, "storage") == 0 ? "--engine, --rw, --page-tokens and --queue-depth"
+                                               : "--tokens and --alpha");
+}
+
+int compare_sides(struct compare *compare, const struct compare_side *a,
+                  const struct compare_side *b, struct error *error) {
+  *compare = (struct compare){.a_path = a->path, .b_path = b->path, .brief = compare->brief};
+  compare->command = json_string_value(json_object_get(a->result, "command"));
+  if (!compare->command) compare->command = "?";
+  int code = check_identity(compare, a->result, b->result, error);
+  if (code < 0) return code;
+  compare->differences = json_array();
+  compare->left_out = json_array();
+  find_differences(compare, a->result, b->result);
+  return compare_parts(compare, a, b, error);
+}
+
+int compare_results(struct compare *compare, const json_t *a, const char *a_path, const json_t *b,
+                    const char *b_path, struct error *error) {
+  *compare = (struct compare){0};
+  return compare_sides(compare, &(struct compare_side){a, a_path, COMPARE_TARGETS},
+                       &(struct compare_side){b, b_path, COMPARE_TARGETS}, error);
 }
 
 void compare_free(struct compare *compare) {
   free(compare->rows);
   json_decref(compare->differences);
+  json_decref(compare->left_out);
   *compare = (struct compare){0};
 }

@@ -22,6 +22,7 @@ static int direction(const struct compare_row *row) {
 }
 
 const char *compare_verdict(const struct compare_row *row) {
+  if (!row->tested) return "not tested";
   if (!row->difference.enough) return "too few samples";
   if (!row->difference.significant) return "no significant change";
   int way = direction(row);
@@ -91,6 +92,10 @@ char *compare_answer(const struct compare *compare, char text[COMPARE_ANSWER_BYT
     used += snprintf(text + used, left, " (%d have fewer than %d samples a side: --repeat)", few,
                      DIFFERENCE_SAMPLES_MIN);
   left = COMPARE_ANSWER_BYTES - (size_t)used;
+  if (compare->only_a + compare->only_b > 0)
+    used += snprintf(text + used, left, "; left out, without a match: %d rows of A, %d of B",
+                     compare->only_a, compare->only_b);
+  left = COMPARE_ANSWER_BYTES - (size_t)used;
   if (worst)
     snprintf(text + used, left, ". The largest change: %s %+.1f%% (95%%: %+.1f to %+.1f%%) at %s.",
              worst->field, 100 * worst->difference.change, 100 * worst->difference.low,
@@ -102,13 +107,22 @@ char *compare_answer(const struct compare *compare, char text[COMPARE_ANSWER_BYT
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
+static bool in_seconds(const char *field) {
+  static const char *const endings[] = {"_s", "_s_per_token"};
+  size_t n = strlen(field);
+  for (size_t i = 0; i < 2; i++) {
+    size_t m = strlen(endings[i]);
+    if (n > m && strcmp(field + n - m, endings[i]) == 0) return true;
+  }
+  return false;
+}
+
 /* In the unit that the quantity's name ends in. */
 static void median_cell(struct table *table, const struct compare_row *row, double value) {
   char text[UNITS_TEXT_BYTES];
-  size_t n = strlen(row->field);
   if (row->sense == SENSE_HIGHER)
     units_format_rate(text, value);
-  else if (n > 2 && strcmp(row->field + n - 2, "_s") == 0)
+  else if (in_seconds(row->field))
     units_format_seconds(text, value);
   else
     snprintf(text, sizeof text, "%.4g", value);
@@ -128,7 +142,7 @@ struct table *compare_table(const struct compare *compare) {
   struct table *table = table_new(columns, sizeof columns / sizeof *columns);
   for (int i = 0; i < compare->n_rows; i++) {
     const struct compare_row *row = &compare->rows[i];
-    if (!row->main) continue;
+    if (!row->main && strcmp(row->array, "summary") != 0) continue;
     table_row(table);
     table_text(table, row->key);
     table_text(table, row->field);
@@ -166,6 +180,20 @@ struct table *compare_values_table(const struct compare *compare) {
     table_real(table, row->difference.low);
     table_real(table, row->difference.high);
     table_text(table, compare_verdict(row));
+  }
+  return table;
+}
+
+struct table *compare_left_out_table(const struct compare *compare) {
+  static const struct table_column columns[] = {
+      {.title = "left out", .name = "row_key", .kind = TABLE_TEXT},
+      {.title = "in", .name = "of", .kind = TABLE_TEXT}};
+  struct table *table = table_new(columns, 2);
+  for (size_t i = 0; i < json_array_size(compare->left_out); i++) {
+    const json_t *row = json_array_get(compare->left_out, i);
+    table_row(table);
+    table_text(table, json_string_value(json_object_get(row, "key")));
+    table_text(table, strcmp(json_string_value(json_object_get(row, "of")), "a") == 0 ? "A" : "B");
   }
   return table;
 }
@@ -215,6 +243,7 @@ void compare_to_json(const struct compare *compare, json_t *result) {
   json_object_set_new(result, "matched", json_integer(compare->matched));
   json_object_set_new(result, "only_a", json_integer(compare->only_a));
   json_object_set_new(result, "only_b", json_integer(compare->only_b));
+  json_object_set(result, "left_out", compare->left_out);
   json_object_set(result, "differences", compare->differences);
   json_object_set_new(result, "rows", rows);
 }

@@ -40,9 +40,12 @@ static struct nonce nonce_draw(void) {
   return nonce;
 }
 
+/* Of a number so many digits: more than any measurement has, and half of a page. */
+#define DIGITS 10
+
 /* Compact JSON of ASCII only in which no '<' is left, so that no text can close the element. */
 static char *escaped(const json_t *report) {
-  char *text = json_dumps(report, JSON_COMPACT | JSON_ENSURE_ASCII);
+  char *text = json_dumps(report, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
   if (!text) return NULL;
   size_t n = strlen(text), n_open = 0;
   for (size_t i = 0; i < n; i++) n_open += text[i] == '<';

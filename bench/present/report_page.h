@@ -23,10 +23,15 @@
  * NULL with a sentence where a file is none of both or a trace comes first. The caller owns it. */
 json_t *report_read(const char *const *paths, int n_paths, struct error *error);
 
+/* Adds "comparisons": what changed between its results, and between a storage result's targets, by
+ * the rule of `refill compare` (report_compare.c). Needs raw samples: before they are dropped. */
+void report_compare(json_t *report);
+
 /* Results, and those of them with a trace. */
 int report_count(const json_t *report, int *n_traces);
 
-/* Takes raw samples out of all results (medians and intervals stay) and says so in the report. */
+/* Takes raw samples and fio's command lines out of all results (medians and intervals stay) and
+ * says so in the report. */
 void report_drop_samples(json_t *report);
 
 /* Writes the page at `path` (published whole, see publish.h); bytes may be NULL. -EFBIG where it

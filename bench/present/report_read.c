@@ -111,6 +111,7 @@ static void drop_samples(json_t *json) {
   const char *key;
   if (json_is_object(json)) {
     json_object_del(json, "samples");
+    json_object_del(json, "fio_command");
     json_object_foreach(json, key, value) drop_samples(value);
   }
   json_array_foreach(json, i, value) drop_samples(value);

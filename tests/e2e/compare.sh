@@ -9,7 +9,7 @@ run() {
   local name=$1 read=$2
   shift 2
   expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 8 --tokens 2048 \
-    --alpha 0.9 --engine "null:read=$read,write=20GB/s" --repeat 7 -o "$work/$name.json" "$@"
+    --engine "null:read=$read,write=20GB/s" --repeat 7 -o "$work/$name.json" "${@:---alpha=0.9}"
 }
 run fast 4GB/s
 run again 4GB/s
@@ -34,6 +34,46 @@ expect 0 "$refill" compare "$work/fast.json" "$work/fast.json" --fail-if slower:
 expect 1 "$refill" compare "$work/fast.json" "$work/slow.json" --fail-if read_alone_s:20%
 expect 2 "$refill" compare "$work/fast.json" "$work/slow.json" --fail-if nonsense:20%
 says nonsense
+
+# Two results of storage: the same rows by target, page and depth; what is slower; what has no match.
+storage() {
+  local name=$1
+  shift
+  expect 0 "$refill" storage --target "$work" --working-set 4MiB --time 5ms --repeat 5 \
+    --queue-depth 4 -o "$work/$name.json" "$@"
+}
+storage drive --page-size 64Ki,128Ki
+storage other --page-size 128Ki,256Ki
+python3 - "$work" <<'PY'
+import json, sys
+drive = json.load(open(sys.argv[1] + "/drive.json"))
+for row in drive["rows"]:
+    if row["rw"] == "read":
+        rate = row["read_bytes_per_s"]
+        rate["samples"] = [sample / 20 for sample in rate["samples"]]
+json.dump(drive, open(sys.argv[1] + "/slower.json", "w"))
+PY
+expect 1 "$refill" compare "$work/drive.json" "$work/slower.json" --fail-if slower:100%
+says 'read_bytes_per_s is slower at rw read, page_bytes'
+expect 0 "$refill" compare "$work/drive.json" "$work/slower.json" -o "$work/compare.json"
+json "$work/compare.json" 'any(x["array"] == "summary" and x["field"] == "read_s_per_token"
+  and x["key"] == "target 0" and x["verdict"] == "slower" for x in r["rows"])'
+json "$work/compare.json" 'any(x["field"] == "page_latency_p99_s" and x["verdict"] == "not tested"
+  for x in r["rows"])'
+expect 0 "$refill" compare "$work/drive.json" "$work/other.json" -o "$work/compare.json"
+json "$work/compare.json" 'r["matched"] == 2 and r["only_a"] == 2 and r["only_b"] == 2'
+json "$work/compare.json" 'any("page_bytes 262144" in x["key"] and x["of"] == "b"
+  for x in r["left_out"])'
+grep -q 'without a match: 2 rows of A, 2 of B' "$work/out" || fail "left out, and not told"
+storage apart --page-size 256Ki
+expect 2 "$refill" compare "$work/drive.json" "$work/apart.json"
+says 'no row in common'
+
+# Points whose alpha is a page apart are the same point; others are named.
+run near 4GB/s --alpha 0.87,0.5
+expect 0 "$refill" compare "$work/fast.json" "$work/near.json" -o "$work/compare.json"
+json "$work/compare.json" 'any("(B: 0.8" in x["key"] for x in r["rows"])'
+json "$work/compare.json" 'any(x["of"] == "b" and "alpha 0.5" in x["key"] for x in r["left_out"])'
 
 # What cannot be compared, by name.
 expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 4 --tokens 2048 \
