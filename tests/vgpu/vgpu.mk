@@ -64,16 +64,33 @@ $(BUILD)/vgpu/test_devices: $(call objects,tests/vgpu/test_devices.c $(BASE) $(M
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_kernels) -ldl -lcriterion
 
+# The real cuDNN before a driver that has no device.
+VGPU_AOT := $(BUILD)/vgpu/aot/libcuda.so.1
+$(VGPU_AOT): tests/vgpu/aot/driver.c
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC $(LDFLAGS) -shared -Wl,-z,defs \
+	  -Wl,-soname,$(@F) -o $@ $<
+
+VGPU_AOT_TESTED := tests/vgpu/aot/test_aot.c $(MODEL) base/error.c \
+                   $(addprefix kernels/cuda/,sdpa_graph.c cudnn.c libraries.c)
+$(BUILD)/vgpu/test_aot: $(call vgpu_objects,$(VGPU_AOT_TESTED)) | $(VGPU_AOT)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldl -lcriterion -lm
+
+$(call vgpu_objects,tests/vgpu/aot/test_aot.c): ALL_CFLAGS += \
+  -DVGPU_AOT_DRIVER='"$(abspath $(VGPU_AOT))"'
+
 .PHONY: vgpu-libraries vgpu-build vgpu vgpu-full
 vgpu-libraries: $(VGPU_LIBRARIES)
 
 vgpu-build: all $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_devices \
-            $(if $(NVCC),$(BUILD)/refill_cuda.so $(BUILD)/vgpu/manifest)
+            $(BUILD)/vgpu/test_aot $(if $(NVCC),$(BUILD)/refill_cuda.so $(BUILD)/vgpu/manifest)
 
 # What `make test` runs of it, beside tests/e2e/check-gpu-vgpu.sh. Without nvcc the kernels' cases
 # and the scripts say that they are skipped.
-VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu tests/vgpu/devices.sh tests/vgpu/e2e.sh \
-               tests/vgpu/nvml.sh \
+VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_aot tests/vgpu/devices.sh \
+               tests/vgpu/e2e.sh tests/vgpu/nvml.sh \
                tests/vgpu/mutants/kernels.sh tests/vgpu/mutants/host.sh
 
 ##> vgpu      the CUDA path on the virtual GPU: instructions, kernels, devices, the program, mutants
@@ -82,10 +99,11 @@ vgpu: vgpu-build
 
 ##> vgpu-full the same, with more calls failing and more orders
 vgpu-full: vgpu
-	@VGPU_FULL=1 $(RUN_TESTS) tests/vgpu/e2e.sh
+	@VGPU_FULL=1 $(RUN_TESTS) tests/vgpu/e2e.sh $(BUILD)/vgpu/test_aot
 	@for schedule in reverse random; do for lazy in 0 1; do \
 	  VGPU_SCHEDULE=$$schedule VGPU_LAZY_COPIES=$$lazy VGPU_SEED=$$RANDOM \
 	    ATTENTION=builtin $(RUN_TESTS) tests/vgpu/devices.sh || exit 1; \
 	done; done
 
--include $(patsubst %.o,%.d,$(call vgpu_objects,$(VGPU_DRIVER) $(VGPU_LT) $(VGPU_DNN) $(VGPU_TESTS)))
+-include $(patsubst %.o,%.d,$(call vgpu_objects,\
+  $(VGPU_DRIVER) $(VGPU_LT) $(VGPU_DNN) $(VGPU_TESTS) $(VGPU_AOT_TESTED)))
