@@ -35,6 +35,7 @@
 
 #define DEVICE_TEXT_BYTES 160
 #define DEVICE_REGIONS_MAX 8
+#define DEVICE_DEGRADED_MAX 6
 
 struct device;
 
@@ -66,8 +67,13 @@ struct device_config {
   const char *library_directory; /* where the device's libraries are, and nowhere else; or NULL */
 };
 
-/* What was obtained; filled by open(), constant afterwards. */
+/* What was obtained; filled by open(), constant afterwards but for `degraded`, to which begin() may
+ * add. */
 struct device_info {
+  char name[64];        /* of the hardware, as it gives it: "NVIDIA H100 80GB HBM3"; "" unknown */
+  int multiprocessors;  /* of a GPU, 0 elsewhere */
+  enum element element; /* of weights and activations: bf16 where FP8 was asked for and is not to be
+                           had, which `degraded` then tells */
   char description[DEVICE_TEXT_BYTES]; /* "Intel Xeon, 2 threads, oneDNN 2.6.3" */
   char gemm[DEVICE_TEXT_BYTES];        /* what computes GEMMs: "oneDNN 2.6.3, bf16, AMX" */
   char attention[DEVICE_TEXT_BYTES];   /* what computes attention: "AMX tiles, bf16" */
@@ -79,6 +85,8 @@ struct device_info {
   int threads;      /* compute threads of a CPU, 0 elsewhere */
   int64_t chunk_tokens;
   size_t memory_bytes; /* all that was allocated on the device */
+  int n_degraded;      /* what works in a lesser way than was asked for, and why, one a sentence */
+  char degraded[DEVICE_DEGRADED_MAX][DEVICE_TEXT_BYTES];
 };
 
 /* Memory that storage reads into and writes from, to be registered with it. */
@@ -134,12 +142,26 @@ enum device_probe {
   PROBE_ATTENTION,   /* one layer's attention of n_new over n_past + n_new */
   PROBE_PEAK,        /* the best large square GEMM in the config's element: the machine's peak */
   PROBE_MEMORY_COPY, /* device memory to device memory */
-  PROBE_H2D,
-  PROBE_D2H /* staged devices only */
+  PROBE_H2D,         /* staged devices only, like the next two */
+  PROBE_D2H,
+  PROBE_BOTH_WAYS, /* H2D and D2H at once: bytes of both over the time until both are through */
+  PROBE_LAYER,     /* whole layers back to back */
+  PROBE_QKV,       /* one GEMM of a layer, over n_new tokens */
+  PROBE_OUT,
+  PROBE_GATE_UP,
+  PROBE_DOWN,
+  PROBE_NORM, /* one elementwise kernel, over n_new tokens */
+  PROBE_ROPE,
+  PROBE_SWIGLU,
+  PROBE_QUANTISE,   /* attention's output for an FP8 GEMM */
+  PROBE_DEQUANTISE, /* the n_past tokens of an FP8 cache */
+  PROBE_EMBED,
+  PROBE_HEAD /* final norm, LM head, argmax */
 };
 
 struct device_rate {
-  double seconds; /* of one execution, median of several */
+  double seconds; /* of one execution, median of several; weights are other ones each time */
+  double cold_s;  /* of one whose operands the L2 cache does not hold; 0: not told */
   double flops;   /* of one execution (formulas of model/shape.h); 0 for copies */
   double bytes;   /* moved by one execution (copies: read + written) */
 };

@@ -86,6 +86,7 @@ static int skeleton_open(struct device **device, const struct device_config *con
   snprintf(info->description, sizeof info->description, "skeleton: computes nothing");
   snprintf(info->gemm, sizeof info->gemm, "none");
   snprintf(info->attention, sizeof info->attention, "none");
+  info->element = config->element;
   info->kv_resident = true;
   info->kv_slots = config->layers;
   info->weight_sets = config->layers;

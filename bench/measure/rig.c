@@ -153,7 +153,9 @@ static int open_device(struct rig *rig, struct error *error) {
       .gemm_untimed = !options->gemm_tune,
       .library_directory = options->cuda_libdir,
   };
-  return ops->open(&rig->device, &config, error);
+  int failed = ops->open(&rig->device, &config, error);
+  if (!failed) rig->element = rig->device->info.element; /* a device without FP8 takes bf16 */
+  return failed;
 }
 
 int rig_open_pipeline(struct rig *rig, struct kv_file *source, struct kv_file *sink,

@@ -43,12 +43,18 @@ static json_t *engine_to_json(const struct io_engine_info *info) {
 
 static json_t *device_to_json(const struct rig *rig) {
   const struct device_info *info = &rig->device->info;
-  return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:i, s:i, s:I, s:I}", "name",
-                   rig->device_name, "description", info->description, "gemm", info->gemm,
-                   "attention", info->attention, "played_back", info->played_back, "staged",
-                   info->staged, "kv_resident", info->kv_resident, "kv_slots", info->kv_slots,
-                   "weight_sets", info->weight_sets, "threads", info->threads, "chunk_tokens",
-                   (json_int_t)info->chunk_tokens, "memory_bytes", (json_int_t)info->memory_bytes);
+  json_t *degraded = json_array();
+  for (int i = 0; i < info->n_degraded; i++)
+    json_array_append_new(degraded, options_text_to_json(info->degraded[i]));
+  json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:i, s:i, s:I, s:I}", "name",
+                           rig->device_name, "description", info->description, "gemm", info->gemm,
+                           "attention", info->attention, "played_back", info->played_back, "staged",
+                           info->staged, "kv_resident", info->kv_resident, "kv_slots",
+                           info->kv_slots, "weight_sets", info->weight_sets, "threads",
+                           info->threads, "chunk_tokens", (json_int_t)info->chunk_tokens,
+                           "memory_bytes", (json_int_t)info->memory_bytes);
+  json_object_set_new(json, "degraded", degraded);
+  return json;
 }
 
 /* null where the device tells nothing of itself. */
@@ -166,6 +172,8 @@ void rig_warn(const struct rig *rig, struct warnings *warnings) {
   if (rig->condition.held_down_runs > 0)
     warnings_add(warnings, WARNING_HELD_DOWN, "%s in %lld of %lld runs", rig->condition.held_down,
                  (long long)rig->condition.held_down_runs, (long long)rig->condition.runs);
+  for (int i = 0; i < info->n_degraded; i++)
+    warnings_add(warnings, WARNING_DEGRADED, "%s", info->degraded[i]);
   if (info->played_back) warnings_add(warnings, WARNING_PLAYED_BACK, "%s", rig->device_name);
   if (rig->emulated) warnings_add(warnings, WARNING_EMULATED_DRIVE, "%s", reader->description);
   if (rig->layers < rig->shape.layers)

@@ -21,6 +21,9 @@ static const struct {
                              "compute times are played back from a profile, not measured on this "
                              "box",
                              "use --device cpu for what this box computes"},
+    [WARNING_DEGRADED] = {"degraded",
+                          "the device works in a lesser way than was asked for or could be had",
+                          "see refill doctor --device cuda, and make check-gpu"},
     [WARNING_EMULATED_DRIVE] = {"emulated-drive", "the engine acts as a drive, no byte is stored",
                                 "use --engine uring and --target DIR for a real one"},
     [WARNING_LAYERS_FEWER] = {"layers-fewer", "times are of fewer layers than the model has",

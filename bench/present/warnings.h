@@ -14,6 +14,7 @@ enum warning {
   /* what was measured is not what one would think */
   WARNING_INTERRUPTED,         /* partial: Ctrl-C or SIGTERM */
   WARNING_PLAYED_BACK,         /* the device plays a profile back */
+  WARNING_DEGRADED,            /* a part of the device works in a lesser way than asked for */
   WARNING_EMULATED_DRIVE,      /* the engine pretends to be a drive */
   WARNING_LAYERS_FEWER,        /* --layers below the model's */
   WARNING_WEIGHTS_CYCLED,      /* fewer weight sets than layers */

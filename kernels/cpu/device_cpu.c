@@ -125,6 +125,7 @@ static void describe(struct cpu_device *cpu) {
   (void)snprintf(info->gemm, sizeof info->gemm, "%s", gemm);
   (void)snprintf(info->attention, sizeof info->attention, "%s%s", cpu->attention.kernels->name,
                  cpu->plain.bytes ? ", KV decoded from FP8" : "");
+  info->element = cpu->config.element;
   info->memory_bytes = cpu->weights.bytes + cpu->tables.bytes + cpu->buffers.bytes + cpu->kv.bytes +
                        cpu->plain.bytes + cpu->attention.scratch.bytes;
 }

@@ -211,6 +211,6 @@ int cpu_probe(struct device *device, enum device_probe what, int64_t n_new, int6
   case PROBE_MEMORY_COPY:
     return probe_memory_copy(&probe, rate, error);
   default:
-    return error_set(error, -ENOTSUP, "KV lands in the CPU's own memory: nothing is copied");
+    return error_set(error, -ENOTSUP, "the cpu device does not time this part apart");
   }
 }

@@ -74,8 +74,14 @@ int attention_prepare(struct attention *attention, int64_t n_queries, int64_t n_
   return 0;
 }
 
-static int run_builtin(const struct attention *attention, const struct attention_operands *operands,
-                       struct error *error) {
+void attention_give_up(struct attention *attention, const struct error *why) {
+  refuse(attention, why);
+  attention_close(attention);
+  attention->sdpa_plans = 0;
+}
+
+int attention_run_builtin(const struct attention *attention,
+                          const struct attention_operands *operands, struct error *error) {
   const struct kernel_attention arguments = {
       .q = operands->q,
       .k = operands->k,
@@ -106,7 +112,7 @@ int attention_run(struct attention *attention, const struct attention_operands *
     if (sdpa_has_plan(&attention->sdpa, &problem))
       return sdpa_run(&attention->sdpa, &problem, &tensors, error);
   }
-  return run_builtin(attention, operands, error);
+  return attention_run_builtin(attention, operands, error);
 }
 
 void attention_describe(const struct attention *attention, char *text, size_t bytes) {

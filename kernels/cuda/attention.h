@@ -55,9 +55,16 @@ void attention_close(struct attention *attention);
 int attention_prepare(struct attention *attention, int64_t n_queries, int64_t n_keys,
                       int64_t q_stride, struct error *error);
 
+/* Gives cuDNN up for the builtin kernel, from now on. */
+void attention_give_up(struct attention *attention, const struct error *why);
+
 /* Enqueues it. */
 int attention_run(struct attention *attention, const struct attention_operands *operands,
                   struct error *error);
+
+/* The same by the builtin kernel, whichever was chosen. */
+int attention_run_builtin(const struct attention *attention,
+                          const struct attention_operands *operands, struct error *error);
 
 /* "cuDNN 9.19.0" or "builtin mma.sync (why not cuDNN)". */
 void attention_describe(const struct attention *attention, char *text, size_t bytes);

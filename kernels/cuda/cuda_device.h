@@ -3,7 +3,9 @@
  *
  *   device_cuda.c    opens, closes, begins runs, answers questions
  *   device_memory.c  everything on the GPU: buffers, weights, tables
+ *   chunk.c          the steps of a layer
  *   forward.c        a layer, the head
+ *   trial.c          what has a lesser form is tried before it is relied on
  *   transfers.c      KV in and out
  *   check.c          what stands in the KV cache
  *   probe.c          parts timed alone
@@ -28,6 +30,7 @@
 #include "kernels/cuda/pinned.h"
 #include "kernels/cuda/tickets.h"
 #include "kernels/device.h"
+#include "kernels/weights.h"
 
 /* Buffers on the GPU; 0 where a configuration has none. */
 struct cuda_buffers {
@@ -76,6 +79,7 @@ struct cuda {
   struct pinned landing, leaving, small_memory;
   struct cuda_small small;
   double fp8_x_scale[GEMM_KINDS]; /* of activations: real = stored * scale */
+  bool fp8_failed;                /* opening failed by what a bf16 device does not need */
 
   /* The run. */
   int64_t n_past, n_new;
@@ -100,6 +104,10 @@ static inline driver_pointer cuda_slot(const struct cuda *cuda, int layer) {
 int cuda_memory_open(struct cuda *cuda, struct error *error);
 void cuda_memory_close(struct cuda *cuda);
 
+/* What an FP8 weight is multiplied by before it is rounded to a code: the tensor's largest value
+ * becomes E4M3's. */
+float cuda_fp8_factor(const struct weight_stream *weights);
+
 /* ---- forward.c ---- */
 
 int cuda_prepare(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error *error);
@@ -109,10 +117,10 @@ int cuda_forward_layer(struct device *device, int layer, const struct device_seq
 int cuda_head(struct device *device, const struct device_sequence *seqs, int n_seqs,
               device_ticket *ticket, struct error *error);
 
-/* One layer's four GEMMs, or its attention, over prepared shapes: for probe.c. */
-int cuda_enqueue_gemms(struct cuda *cuda, int set, int64_t n_new, struct error *error);
-int cuda_enqueue_attention(struct cuda *cuda, int layer, int64_t n_new, int64_t n_past,
-                           struct error *error);
+/* What of a layer, and of the head, runs on the compute stream: for probe.c too. */
+int cuda_run_chunks(struct cuda *cuda, int layer, int64_t n_new, int64_t n_past,
+                    struct error *error);
+int cuda_run_head(struct cuda *cuda, int64_t n_new, struct error *error);
 
 /* ---- transfers.c ---- */
 
@@ -141,7 +149,20 @@ int cuda_kv_crc(struct device *device, int layer, int64_t first_page, int64_t n_
 int cuda_probe(struct device *device, enum device_probe what, int64_t n_new, int64_t n_past,
                struct device_rate *rate, struct error *error);
 
+/* ---- trial.c ---- */
+
+/* FP8 GEMMs of this model's sizes against the same sums on the host. 0, or why FP8 cannot be
+ * relied on here: -EBADMSG for wrong numbers, or the failing call's error. */
+int cuda_trial_fp8(struct cuda *cuda, struct error *error);
+
+/* cuDNN's attention beside the builtin one, which it is given up for where they differ or cuDNN
+ * fails; with --attention cudnn that is an error. */
+int cuda_trial_attention(struct cuda *cuda, struct error *error);
+
 /* ---- device_cuda.c ---- */
+
+/* Adds a sentence to info.degraded, once. */
+void cuda_degrade(struct cuda *cuda, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 int cuda_check_layer(const struct cuda *cuda, int layer, struct error *error);
 

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,36 @@ static void describe_clocks(const struct cuda *cuda, char *text, size_t bytes) {
            *reason ? ")" : "");
 }
 
+void cuda_degrade(struct cuda *cuda, const char *format, ...) {
+  struct device_info *info = &cuda->device.info;
+  char text[DEVICE_TEXT_BYTES];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  for (int i = 0; i < info->n_degraded; i++)
+    if (strcmp(info->degraded[i], text) == 0) return;
+  if (info->n_degraded == DEVICE_DEGRADED_MAX) return;
+  snprintf(info->degraded[info->n_degraded++], DEVICE_TEXT_BYTES, "%s", text);
+}
+
+/* cuDNN may refuse a shape that comes later than open(). */
+static void tell_attention(struct cuda *cuda) {
+  if (cuda->attention.refused[0])
+    cuda_degrade(cuda, "attention is builtin, not cuDNN: %.120s", cuda->attention.refused);
+}
+
+/* What open() had to give up; FP8 is told by who retries without it. */
+static void tell_degraded(struct cuda *cuda) {
+  if (cuda->launcher.refused[0])
+    cuda_degrade(cuda, "kernels from %s, a better image was refused: %.100s",
+                 image_form_name(cuda->launcher.form), cuda->launcher.refused);
+  tell_attention(cuda);
+  if (!cuda->landing.registered)
+    cuda_degrade(cuda, "copies from memory that is not pinned, at about half the rate: %.90s",
+                 cuda->landing.refused);
+}
+
 static void describe(struct cuda *cuda) {
   char clocks[48];
   describe_clocks(cuda, clocks, sizeof clocks);
@@ -108,6 +139,9 @@ static void describe(struct cuda *cuda) {
            landing->registered ? "pinned" : "NOT pinned");
   gemm_describe(&cuda->gemm, info->gemm, sizeof info->gemm);
   attention_describe(&cuda->attention, info->attention, sizeof info->attention);
+  snprintf(info->name, sizeof info->name, "%.63s", gpu->name);
+  info->multiprocessors = gpu->multiprocessors;
+  info->element = cuda->config.element;
   info->staged = true;
   info->kv_resident = cuda->plan.kv_slots == cuda->config.layers;
   info->kv_slots = cuda->plan.kv_slots;
@@ -118,6 +152,19 @@ static void describe(struct cuda *cuda) {
   cuda->device.regions[1] =
       (struct device_region){cuda->leaving.memory.address, cuda->leaving.memory.bytes};
   cuda->device.n_regions = 2;
+  tell_degraded(cuda);
+}
+
+/* Plans and trials. Whatever fails of these with FP8 may work without it; but for memory, of which
+ * bf16 needs more. */
+static int set_up_compute(struct cuda *cuda, struct error *error) {
+  const bool fp8 = cuda->config.element == ELEMENT_FP8_E4M3;
+  int failed = set_up_libraries(cuda, error);
+  if (!failed && fp8) failed = cuda_trial_fp8(cuda, error);
+  if (!failed) failed = cuda_trial_attention(cuda, error);
+  if (!failed) failed = warm_up(cuda, error);
+  cuda->fp8_failed = failed && failed != -ENOMEM && fp8;
+  return failed;
 }
 
 static int set_up(struct cuda *cuda, struct error *error) {
@@ -126,12 +173,15 @@ static int set_up(struct cuda *cuda, struct error *error) {
   if (!failed) (void)nvml_open(&cuda->nvml, cuda->gpu.pci_bus_id, NULL);
   if (!failed) failed = open_streams(cuda, error);
   if (!failed) failed = open_libraries(cuda, error);
+  if (!failed && cuda->config.element == ELEMENT_FP8_E4M3) {
+    failed = gemm_check_fp8(&cuda->gpu, error); /* before tensors are laid out for it */
+    cuda->fp8_failed = failed != 0;
+  }
   if (!failed) failed = cuda_memory_open(cuda, error);
-  if (!failed) failed = set_up_libraries(cuda, error);
   /* A run enqueues 3 layers' worth and the head; callers that time parts may ask for more. */
   if (!failed)
     failed = tickets_open(&cuda->tickets, &cuda->gpu, 8 * cuda->config.layers + 64, error);
-  if (!failed) failed = warm_up(cuda, error);
+  if (!failed) failed = set_up_compute(cuda, error);
   if (!failed) describe(cuda);
   return failed;
 }
@@ -158,9 +208,9 @@ static void cuda_close(struct device *device) {
   free(cuda);
 }
 
-static int cuda_open(struct device **device, const struct device_config *config,
+/* One try at opening. Where it fails by FP8, *fp8_failed becomes true. */
+static int open_once(struct cuda **opened, const struct device_config *config, bool *fp8_failed,
                      struct error *error) {
-  *device = NULL;
   struct cuda *cuda = calloc(1, sizeof *cuda);
   if (cuda == NULL) return error_set(error, -ENOMEM, "cuda: no memory");
   cuda->device.ops = &device_cuda_plugin_ops;
@@ -171,6 +221,7 @@ static int cuda_open(struct device **device, const struct device_config *config,
     failed = error_set(error, -failed, "making a lock: %s", strerror(failed));
   else
     failed = set_up(cuda, error);
+  *fp8_failed = cuda->fp8_failed;
   if (failed) {
     cuda_close(&cuda->device);
     return failed;
@@ -178,6 +229,27 @@ static int cuda_open(struct device **device, const struct device_config *config,
   cuda->config.argument = NULL; /* the caller's, like the placement: used above only */
   cuda->config.placement = NULL;
   cuda->config.library_directory = NULL;
+  *opened = cuda;
+  return 0;
+}
+
+/* With FP8 asked for and not to be had, the device opens in bf16 and says so: a sweep then runs,
+ * and its result tells what of. */
+static int cuda_open(struct device **device, const struct device_config *config,
+                     struct error *error) {
+  struct cuda *cuda = NULL;
+  bool fp8_failed = false;
+  struct error why = {0};
+  *device = NULL;
+  int failed = open_once(&cuda, config, &fp8_failed, &why);
+  if (failed && !fp8_failed) return error_set(error, failed, "%s", why.message);
+  if (failed) {
+    struct device_config lesser = *config;
+    lesser.element = ELEMENT_BF16;
+    failed = open_once(&cuda, &lesser, &fp8_failed, error);
+    if (!failed) cuda_degrade(cuda, "bf16, not FP8: %.140s", why.message);
+  }
+  if (failed) return failed;
   *device = &cuda->device;
   return 0;
 }
@@ -237,6 +309,7 @@ static int cuda_begin(struct device *device, const struct device_sequence *seqs,
   if (failed) return failed;
   forget_run(cuda, seqs);
   failed = cuda_prepare(cuda, seqs->n_new, seqs->n_past, error);
+  tell_attention(cuda);
   if (!failed) failed = cuda_spoil(cuda, error);
   if (!failed) failed = cuda_synchronise(cuda, error);
   return failed ? failed : tickets_begin(&cuda->tickets, cuda->compute, error);

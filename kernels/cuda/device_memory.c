@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "kernels/cuda/cuda_device.h"
-#include "kernels/weights.h"
 
 #define E4M3_MAX 448.0
 #define BUFFERS_MAX 32 /* allocations beside weight sets and KV slots */
@@ -81,6 +80,10 @@ static int take_buffers(struct cuda *cuda, struct error *error) {
 
 /* ---- weights ---- */
 
+float cuda_fp8_factor(const struct weight_stream *weights) {
+  return (float)(E4M3_MAX / (double)weights->scale);
+}
+
 /* Fills one tensor; FP8 ones scaled so that their largest value is E4M3's. */
 static int fill_tensor(struct cuda *cuda, int set, enum weight_tensor tensor, bool fp8,
                        driver_pointer out, struct error *error) {
@@ -91,7 +94,7 @@ static int fill_tensor(struct cuda *cuda, int set, enum weight_tensor tensor, bo
       .stream = w.stream,
       .offset = w.offset,
       .scale = w.scale,
-      .inverse_scale = fp8 ? (float)(E4M3_MAX / (double)w.scale) : 1,
+      .inverse_scale = fp8 ? cuda_fp8_factor(&w) : 1,
   };
   const int64_t per_block = KERNEL_THREADS * KERNEL_VECTOR;
   return launcher_run(&cuda->launcher, fp8 ? KERNEL_refill_weights_fp8 : KERNEL_refill_weights_bf16,

@@ -74,19 +74,23 @@ static int make_linear(struct gemm *gemm, struct gemm_linear *linear, driver_poi
                   "cublasLtMatrixLayoutCreate(W)", error);
 }
 
+int gemm_check_fp8(const struct gpu *gpu, struct error *error) {
+  if (gpu->major * 10 + gpu->minor >= 89) return 0;
+  return error_set(error, -ENOTSUP, "FP8 needs compute capability 8.9 or later, %s has %d.%d",
+                   gpu->name, gpu->major, gpu->minor);
+}
+
 int gemm_set_up(struct gemm *gemm, const struct gemm_setup *setup, struct error *error) {
   struct gpu *gpu = gemm->gpu;
   gemm->fp8 = setup->fp8;
   gemm->tune = setup->tune;
   gemm->stream = setup->stream;
   gemm->workspace = setup->workspace;
-  if (gemm->fp8 && gpu->major * 10 + gpu->minor < 89)
-    return error_set(error, -ENOTSUP,
-                     "--dtype fp8 needs compute capability 8.9 or later, %s has %d.%d: use bf16",
-                     gpu->name, gpu->major, gpu->minor);
+  int failed = gemm->fp8 ? gemm_check_fp8(gpu, error) : 0;
+  if (failed) return failed;
   sizes_of(gemm, setup->shape);
-  int failed = gpu_check(gpu, gpu->driver.event_create(&gemm->start, DRIVER_EVENT_DEFAULT), error,
-                         "cuEventCreate(tuning)");
+  failed = gpu_check(gpu, gpu->driver.event_create(&gemm->start, DRIVER_EVENT_DEFAULT), error,
+                     "cuEventCreate(tuning)");
   if (!failed)
     failed = gpu_check(gpu, gpu->driver.event_create(&gemm->end, DRIVER_EVENT_DEFAULT), error,
                        "cuEventCreate(tuning)");
@@ -234,18 +238,20 @@ static int choose(struct gemm *gemm, const struct gemm_linear *linear, struct ge
   plan->algorithm = choices[0].algorithm;
   if (n == 1 || !gemm->tune) return 0;
   struct gemm_plan best = *plan;
+  int n_timed = 0;
   for (int i = 0; i < n; i++) {
     double seconds = 0;
     plan->algorithm = choices[i].algorithm;
     failed = time_plan(gemm, linear, plan, operands, &seconds, error);
+    if (failed == -ENOTSUP) continue; /* refused after all: another one may do */
     if (failed) return failed;
-    if (i == 0 || seconds < best.seconds) {
+    if (n_timed++ == 0 || seconds < best.seconds) {
       best.algorithm = plan->algorithm;
       best.seconds = seconds;
     }
   }
   *plan = best;
-  return 0;
+  return n_timed > 0 ? 0 : failed;
 }
 
 static int make_plan(struct gemm *gemm, const struct gemm_linear *linear, struct gemm_plan *plan,

@@ -71,6 +71,8 @@ struct gemm_setup {
 
 /* Loads the library and makes a handle: before the rest of the memory is counted. */
 int gemm_open(struct gemm *gemm, struct gpu *gpu, const char *directory, struct error *error);
+/* -ENOTSUP where this GPU has no FP8. */
+int gemm_check_fp8(const struct gpu *gpu, struct error *error);
 int gemm_set_up(struct gemm *gemm, const struct gemm_setup *setup, struct error *error);
 void gemm_close(struct gemm *gemm);
 

@@ -112,6 +112,7 @@ static int set_up(struct playback *playback, const struct device_config *config,
 
   struct device_info *info = &playback->device.info;
   info->played_back = true;
+  info->element = config->element;
   info->kv_slots = slots;
   info->kv_resident = slots == config->layers;
   info->weight_sets = config->layers;

@@ -83,6 +83,34 @@ passes "sweep with a trace" -- sweep --tokens 128 --alpha 0,0.5 --repeat 1 \
   --trace "$work/trace.json"
 verdict "the trace is there" "$([ -s "$work/trace.json" ] && echo yes)"
 
+# What has a lesser form goes on with it, and both warning and result say so.
+degrades() { # pattern what environment... -- arguments...
+  local pattern=$1 what=$2
+  shift 2
+  run "$@" -o "$work/result.json"
+  verdict "$what" "$([ $code -eq 0 ] &&
+    grep -qE "warning: the device works.*$pattern" "$work/out" &&
+    python3 -c 'import json, re, sys
+told = json.load(open(sys.argv[1]))["rig"]["device"]["degraded"]
+sys.exit(not any(re.search(sys.argv[2], one) for one in told))' "$work/result.json" "$pattern" &&
+    echo yes)"
+}
+S=(sweep --tokens 33 --alpha 0 --repeat 1)
+degrades "bf16, not FP8.*8.9" "FP8 on an A100: bf16" VGPU_CAPABILITY=80 -- "${S[@]}" --dtype fp8
+degrades "bf16, not FP8.*EXECUTION" "an FP8 GEMM fails: bf16" VGPU_FAIL=cublasLtMatmul:3:13 -- \
+  "${S[@]}" --dtype fp8
+degrades "bf16, not FP8.*is right" "FP8 gives wrong numbers: bf16" VGPU_WRONG=fp8 -- "${S[@]}" \
+  --dtype fp8
+degrades "not cuDNN.*compiles none" "cuDNN compiles nothing: builtin" VGPU_CUDNN_REFUSES=9 -- \
+  "${S[@]}"
+degrades "not cuDNN.*where the builtin" "cuDNN gives wrong numbers: builtin" VGPU_WRONG=attention \
+  -- "${S[@]}"
+says 1 "attention cudnn.*where the builtin" "the same, and no other is wanted" \
+  VGPU_WRONG=attention ATTENTION=cudnn -- "${S[@]}"
+degrades "not pinned" "nothing can be pinned: plain copies" VGPU_FAIL=cuMemHostRegister:1 -- \
+  "${S[@]}"
+degrades "better image was refused" "cubins refused: PTX" VGPU_REFUSE_CUBINS=1 -- "${S[@]}"
+
 says 77 "stub" "a stub for a driver" VGPU_STUB=1 -- "${V[@]}"
 says 77 "too old" "a driver of CUDA 11.8" VGPU_DRIVER_VERSION=11080 -- "${V[@]}"
 says 77 "sees no GPU" "no device" VGPU_DEVICES=0 -- "${V[@]}"

@@ -152,6 +152,13 @@ static bool prepare(struct values *v, const struct execution *e) {
   return true;
 }
 
+/* An engine that computes something else than the graph. */
+static void spoil(float *out, int64_t n) {
+  const char *text = getenv("VGPU_WRONG");
+  if (!text || strcmp(text, "attention") != 0) return;
+  for (int64_t i = 0; i < n; i++) out[i] = -out[i];
+}
+
 void run_program(void *argument) {
   const struct execution *e = argument;
   const struct program *p = &e->program;
@@ -168,6 +175,7 @@ void run_program(void *argument) {
         run_pointwise(&v, o);
     }
     int out = p->operations[p->n_operations - 1].out;
+    spoil(v.of[out], count(&p->tensors[out]));
     write_tensor(v.of[out], &p->tensors[out], e->device[out]);
   } else {
     vgpu_finding("cudnnBackendExecute: no host memory");
