@@ -3,9 +3,14 @@
  * and declared here, so that nothing of CUDA is needed to build; the GPU memory is the caller's,
  * handed over as device buffers.
  *
- * One cuFileRead or cuFileWrite at a time, which is the library's plain interface; it cuts large
- * requests into pieces of its own. Where nvidia-fs is missing the library goes through host memory
- * by itself ("compatibility mode"): its cufile.log tells.
+ * Each thread of a pool has one cuFileRead or cuFileWrite under way, as gdsio's threads do: that
+ * interface is the oldest and the same in all versions, where batches and streams are not. Threads
+ * get the CUDA context of the one that opened the engine. Where neither nvidia-fs nor the kernel
+ * can do peer-to-peer transfers the library goes through host memory by itself ("compatibility
+ * mode"): its cufile.log tells.
+ *
+ * No hardware has run this yet; declarations follow the library's own header (CUDA 13.0), and a
+ * stand-in of it runs with the virtual GPU.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,12 +20,14 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "io/engine_blocking.h"
+#include "io/engine_pool.h"
 
+#define LIBRARY "libcufile.so.0"
 #define CUFILE_OPAQUE_FD 1     /* CU_FILE_HANDLE_TYPE_OPAQUE_FD */
 #define CUFILE_ERROR_BASE 5000 /* the library's own errors begin here */
+#define DRIVER_API_VERSION 12000
 
-/* The library's interface, as its documentation has it. */
+/* The library's interface, as its header has it. */
 struct cufile_status {
   int code, cuda_code;
 };
@@ -35,7 +42,7 @@ struct cufile_descriptor {
 };
 
 struct cufile_library {
-  void *library;
+  void *library, *driver;
   struct cufile_status (*driver_open)(void);
   struct cufile_status (*driver_close)(void);
   struct cufile_status (*handle_register)(void **handle, struct cufile_descriptor *descriptor);
@@ -45,29 +52,29 @@ struct cufile_library {
   ssize_t (*read)(void *handle, void *base, size_t bytes, off_t file_offset, off_t base_offset);
   ssize_t (*write)(void *handle, const void *base, size_t bytes, off_t file_offset,
                    off_t base_offset);
+  int (*context_get)(void **context);
+  int (*context_set)(void *context);
 };
 
-struct cufile_engine {
-  struct blocking_engine blocking;
+struct cufile {
   struct cufile_library api;
-  int driver_is_open;
-  void **handles;            /* [n_files], NULL: could not be registered */
+  void *cuda_context;
+  bool driver_is_open;
+  int n_files;
+  void **handles;            /* [n_files], NULL: not registered */
   struct io_buffer *buffers; /* the caller's, copied */
   int n_buffers, n_registered;
 };
 
 /* ---- loading ---------------------------------------------------------------------------- */
 
-static int load(struct cufile_library *api, struct error *error) {
-  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (driver == NULL)
-    return error_set(error, -ENOTSUP,
-                     "engine cufile: no NVIDIA driver here (libcuda.so.1): use --engine uring");
-  dlclose(driver);
-  api->library = dlopen("libcufile.so.0", RTLD_NOW | RTLD_LOCAL);
+static int load_library(struct cufile_library *api, struct error *error) {
+  api->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  if (api->library == NULL)
+    api->library = dlopen("/usr/local/cuda/lib64/" LIBRARY, RTLD_NOW | RTLD_LOCAL);
   if (api->library == NULL)
     return error_set(error, -ENOTSUP,
-                     "engine cufile: libcufile.so.0 is not here: install GPUDirect Storage "
+                     "engine cufile: " LIBRARY " is not here: install GPUDirect Storage "
                      "(nvidia-gds), or use --engine uring");
   const struct {
     const char *name;
@@ -83,17 +90,41 @@ static int load(struct cufile_library *api, struct error *error) {
   for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
     void *symbol = dlsym(api->library, symbols[i].name);
     if (symbol == NULL)
-      return error_set(error, -ENOTSUP, "engine cufile: libcufile.so.0 has no %s: it is too old",
+      return error_set(error, -ENOTSUP, "engine cufile: " LIBRARY " has no %s: it is too old",
                        symbols[i].name);
     memcpy(symbols[i].place, &symbol, sizeof symbol);
   }
   return 0;
 }
 
+/* The driver's two functions that bring a context to another thread. */
+static int load_driver(struct cufile_library *api, struct error *error) {
+  api->driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (api->driver == NULL)
+    return error_set(error, -ENOTSUP,
+                     "engine cufile: no NVIDIA driver here (libcuda.so.1): use --engine uring");
+  int (*find)(const char *, void **, int, uint64_t, unsigned *) = NULL;
+  void *symbol = dlsym(api->driver, "cuGetProcAddress_v2");
+  memcpy(&find, &symbol, sizeof find);
+  void *get = NULL, *set = NULL;
+  if (find == NULL || find("cuCtxGetCurrent", &get, DRIVER_API_VERSION, 0, NULL) != 0 ||
+      find("cuCtxSetCurrent", &set, DRIVER_API_VERSION, 0, NULL) != 0 || get == NULL || set == NULL)
+    return error_set(error, -ENOTSUP,
+                     "engine cufile: this NVIDIA driver is older than CUDA 12: use --engine uring");
+  memcpy(&api->context_get, &get, sizeof get);
+  memcpy(&api->context_set, &set, sizeof set);
+  return 0;
+}
+
 /* ---- moving bytes ------------------------------------------------------------------------- */
 
+static void begin_thread(void *context) {
+  const struct cufile *self = context;
+  (void)self->api.context_set(self->cuda_context);
+}
+
 /* The announced buffer that an address lies in, or NULL. */
-static const struct io_buffer *buffer_of(const struct cufile_engine *self, const char *address) {
+static const struct io_buffer *buffer_of(const struct cufile *self, const char *address) {
   for (int i = 0; i < self->n_buffers; i++) {
     const char *first = self->buffers[i].address;
     if (address >= first && address < first + self->buffers[i].bytes) return &self->buffers[i];
@@ -101,10 +132,10 @@ static const struct io_buffer *buffer_of(const struct cufile_engine *self, const
   return NULL;
 }
 
-static int64_t move(struct blocking_engine *blocking, const struct engine_transfer *transfer) {
-  struct cufile_engine *self = (struct cufile_engine *)blocking;
+static int64_t move(void *context, int fd, const struct engine_transfer *transfer) {
+  const struct cufile *self = context;
   const struct io_request *request = &transfer->request;
-  if (request->op == IO_SYNC) return fdatasync(blocking->fds[request->file]) < 0 ? -errno : 0;
+  if (request->op == IO_SYNC) return fdatasync(fd) < 0 ? -errno : 0;
   void *handle = self->handles[request->file];
   if (handle == NULL) return -EBADF;
   char *address = (char *)request->buffer + transfer->done;
@@ -121,53 +152,64 @@ static int64_t move(struct blocking_engine *blocking, const struct engine_transf
 
 /* ---- opening and closing ---------------------------------------------------------------- */
 
-static void cufile_close(struct io_engine *engine) {
-  struct cufile_engine *self = (struct cufile_engine *)engine;
-  if (self == NULL) return;
+/* Also where it was only begun. On whichever thread is the last. */
+static void release(void *context) {
+  struct cufile *self = context;
+  if (self->cuda_context != NULL) (void)self->api.context_set(self->cuda_context);
   for (int i = 0; i < self->n_registered; i++)
     self->api.buffer_deregister(self->buffers[i].address);
-  for (int i = 0; self->handles != NULL && i < self->blocking.n_files; i++) {
+  for (int i = 0; self->handles != NULL && i < self->n_files; i++) {
     if (self->handles[i] != NULL) self->api.handle_deregister(self->handles[i]);
   }
   if (self->driver_is_open) self->api.driver_close();
   if (self->api.library != NULL) dlclose(self->api.library);
+  if (self->api.driver != NULL) dlclose(self->api.driver);
   free(self->handles);
   free(self->buffers);
-  blocking_free(&self->blocking);
   free(self);
 }
 
-static int register_all(struct cufile_engine *self, struct error *error) {
-  struct cufile_status status = self->api.driver_open();
-  if (status.code != 0)
-    return error_set(error, -ENOTSUP,
-                     "engine cufile: the driver does not open (code %d): is nvidia-fs loaded?",
-                     status.code);
-  self->driver_is_open = 1;
-  for (int i = 0; i < self->blocking.n_files; i++) {
-    struct cufile_descriptor descriptor = {.type = CUFILE_OPAQUE_FD,
-                                           .handle.fd = self->blocking.fds[i]};
-    status = self->api.handle_register(&self->handles[i], &descriptor);
+static int register_files(struct cufile *self, const struct io_engine_config *config,
+                          struct error *error) {
+  for (int i = 0; i < config->n_files; i++) {
+    struct cufile_descriptor descriptor = {.type = CUFILE_OPAQUE_FD, .handle.fd = config->fds[i]};
+    if (config->fds[i] < 0) continue; /* as with other engines: using it is the error */
+    struct cufile_status status = self->api.handle_register(&self->handles[i], &descriptor);
     if (status.code != 0)
       return error_set(error, -ENOTSUP,
-                       "engine cufile: file %d is not accepted (code %d; %s): it needs O_DIRECT "
-                       "on ext4 or XFS on a local NVMe drive",
+                       "engine cufile: cuFileHandleRegister refuses file %d (code %d; %s): it "
+                       "needs O_DIRECT on ext4 or XFS on a local NVMe drive",
                        i, status.code,
                        status.code >= CUFILE_ERROR_BASE ? "cuFile's" : strerror(status.code));
-  }
-  for (int i = 0; i < self->n_buffers; i++) {
-    status = self->api.buffer_register(self->buffers[i].address, self->buffers[i].bytes, 0);
-    if (status.code != 0)
-      return error_set(error, -ENOTSUP,
-                       "engine cufile: %zu bytes of GPU memory cannot be registered (code %d)",
-                       self->buffers[i].bytes, status.code);
-    self->n_registered++;
   }
   return 0;
 }
 
-static int copy_buffers(struct cufile_engine *self, const struct io_engine_config *config,
+static int register_all(struct cufile *self, const struct io_engine_config *config,
                         struct error *error) {
+  struct cufile_status status = self->api.driver_open();
+  if (status.code != 0)
+    return error_set(error, -ENOTSUP,
+                     "engine cufile: cuFileDriverOpen fails (code %d, CUDA's %d): is nvidia-fs "
+                     "loaded, or compatibility mode allowed in cufile.json?",
+                     status.code, status.cuda_code);
+  self->driver_is_open = true;
+  int failed = register_files(self, config, error);
+  for (int i = 0; i < self->n_buffers && !failed; i++) {
+    status = self->api.buffer_register(self->buffers[i].address, self->buffers[i].bytes, 0);
+    if (status.code != 0)
+      return error_set(error, -ENOTSUP,
+                       "engine cufile: cuFileBufRegister refuses %zu bytes of GPU memory (code "
+                       "%d, CUDA's %d): the GPU's BAR1 may be too small, use fewer --tokens",
+                       self->buffers[i].bytes, status.code, status.cuda_code);
+    self->n_registered++;
+  }
+  return failed;
+}
+
+static int copy_config(struct cufile *self, const struct io_engine_config *config,
+                       struct error *error) {
+  self->n_files = config->n_files;
   self->handles = calloc((size_t)config->n_files + 1, sizeof *self->handles);
   self->buffers = calloc((size_t)config->n_buffers + 1, sizeof *self->buffers);
   if (self->handles == NULL || self->buffers == NULL)
@@ -178,43 +220,55 @@ static int copy_buffers(struct cufile_engine *self, const struct io_engine_confi
 }
 
 static int check_buffers(const struct io_engine_config *config, struct error *error) {
-  int code = 0;
-  for (int i = 0; i < config->n_buffers && code == 0; i++) {
+  for (int i = 0; i < config->n_buffers; i++) {
     if (config->buffers[i].kind != IO_BUFFER_DEVICE)
-      code = error_set(error, -ENOTSUP,
+      return error_set(error, -ENOTSUP,
                        "engine cufile moves bytes into GPU memory, and buffer %d is host memory: "
-                       "use --engine uring here",
+                       "use it with --device cuda in sweep, calibrate or verify, or --engine uring",
                        i);
   }
-  return code;
+  return 0;
+}
+
+static int open_all(struct cufile *self, const struct io_engine_config *config,
+                    struct error *error) {
+  int code = load_driver(&self->api, error);
+  if (code == 0) code = load_library(&self->api, error);
+  if (code == 0) code = check_buffers(config, error);
+  if (code < 0) return code;
+  if (self->api.context_get(&self->cuda_context) != 0 || self->cuda_context == NULL)
+    return error_set(error, -ENOTSUP,
+                     "engine cufile: the opening thread has no CUDA context: use --device cuda");
+  code = copy_config(self, config, error);
+  return code < 0 ? code : register_all(self, config, error);
 }
 
 static int cufile_open(struct io_engine **engine, const struct io_engine_config *config,
                        struct error *error) {
-  struct cufile_engine *self = calloc(1, sizeof *self);
-  if (self == NULL) return error_set(error, -ENOMEM, "no memory for engine cufile");
-  self->blocking.core.public.ops = &io_engine_cufile;
-  self->blocking.call = move;
   int code = engine_check_no_options(config, "cufile", error);
-  if (code == 0) code = load(&self->api, error);
-  if (code == 0) code = check_buffers(config, error);
-  if (code == 0) code = blocking_init(&self->blocking, config, error);
-  if (code == 0) code = copy_buffers(self, config, error);
-  if (code == 0) code = register_all(self, error);
+  if (code < 0) return code;
+  struct cufile *self = calloc(1, sizeof *self);
+  if (self == NULL) return error_set(error, -ENOMEM, "no memory for engine cufile");
+  const struct pool_calls calls = {
+      .move = move, .begin = begin_thread, .release = release, .context = self};
+  code = open_all(self, config, error);
+  if (code == 0) code = pool_open(engine, &io_engine_cufile, config, &calls, error);
   if (code < 0) {
-    cufile_close(&self->blocking.core.public);
+    release(self);
     return code;
   }
-  snprintf(self->blocking.core.public.info.description, IO_TEXT_BYTES,
-           "cufile: GPUDirect Storage, %d buffers registered", self->n_registered);
-  *engine = &self->blocking.core.public;
+  bool has_module = access("/proc/driver/nvidia-fs", F_OK) == 0;
+  snprintf((*engine)->info.description, IO_TEXT_BYTES,
+           "cufile: GPUDirect Storage, %d threads, %d GPU buffers registered, %s",
+           pool_threads(*engine), self->n_registered,
+           has_module ? "nvidia-fs loaded" : "no nvidia-fs: cufile.log tells the path taken");
   return 0;
 }
 
 const struct io_engine_ops io_engine_cufile = {
     .name = "cufile",
     .open = cufile_open,
-    .close = cufile_close,
-    .submit = blocking_submit,
-    .reap = blocking_reap,
+    .close = pool_close,
+    .submit = pool_submit,
+    .reap = pool_reap,
 };

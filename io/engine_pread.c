@@ -1,295 +1,43 @@
 /*
  * The baseline: a pool of threads, each with one pread() or pwrite() at a
  * time. What asynchronous I/O costs before io_uring, and what works in every
- * sandbox. As many threads as the queue is deep, up to a cap beyond which
- * threads only wait for each other.
- *
- * One mutex guards two queues of slot numbers, waiting and done; transfers run
- * outside it. Counts of retries stay in the slots until the caller's thread
- * collects them, so `info` is only ever touched by the caller.
+ * sandbox.
  */
-#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "io/engine_support.h"
+#include "io/engine_pool.h"
 
-#define THREADS_MAX 64
-#define TIMEOUT_S_MAX 1e6   /* 11 days; pthread takes no infinity */
-#define CLOSE_TIMEOUT_S 2.0 /* for threads in the kernel; a drive that hangs longer is given up */
-
-/* A queue of slot numbers; each is in one queue at most, so that depth entries suffice. */
-struct queue {
-  int *slots;
-  int head, count;
-};
-
-struct pread_slot {
-  struct engine_transfer transfer;
-  int error;
-  double complete_s;
-};
-
-struct pread_engine {
-  struct engine_core core;
-  pthread_mutex_t mutex;
-  pthread_cond_t work_came; /* for threads */
-  pthread_cond_t work_done; /* for the caller; on CLOCK_MONOTONIC */
-  bool is_closing;
-  bool is_abandoned; /* the last of the threads frees it */
-  int queue_depth, under_way;
-  int wanted; /* completions that the caller waits for, so that it is not woken for each */
-  struct queue waiting, done, unused;
-  struct pread_slot *slots;
-  int *fds; /* the caller's, copied */
-  int n_files;
-  struct placement placement;
-  pthread_t threads[THREADS_MAX];
-  int n_threads, n_running;
-};
-
-static void push(struct queue *queue, int depth, int slot) {
-  assert(queue->count < depth);
-  queue->slots[(queue->head + queue->count++) % depth] = slot;
-}
-
-static int pop(struct queue *queue, int depth) {
-  assert(queue->count > 0);
-  int slot = queue->slots[queue->head];
-  queue->head = (queue->head + 1) % depth;
-  queue->count--;
-  return slot;
-}
-
-static void free_all(struct pread_engine *self) {
-  pthread_cond_destroy(&self->work_came);
-  pthread_cond_destroy(&self->work_done);
-  pthread_mutex_destroy(&self->mutex);
-  free(self->waiting.slots);
-  free(self->done.slots);
-  free(self->unused.slots);
-  free(self->slots);
-  free(self->fds);
-  free(self);
-}
-
-/* ---- the threads ------------------------------------------------------------------------ */
-
-/* One system call for what remains of a transfer: bytes moved or a negative errno. */
-static int64_t call_once(const struct pread_engine *self, const struct engine_transfer *transfer) {
+static int64_t move(void *context, int fd, const struct engine_transfer *transfer) {
   const struct io_request *request = &transfer->request;
-  int fd = self->fds[request->file];
   char *buffer = (char *)request->buffer + transfer->done;
   size_t bytes = request->bytes - transfer->done;
   off_t offset = (off_t)(request->offset_bytes + transfer->done);
   int64_t result = 0;
+  (void)context;
   if (request->op == IO_READ) result = pread(fd, buffer, bytes, offset);
   if (request->op == IO_WRITE) result = pwrite(fd, buffer, bytes, offset);
   if (request->op == IO_SYNC) result = fdatasync(fd);
   return result < 0 ? -errno : result;
 }
 
-static void run_transfer(const struct pread_engine *self, struct pread_slot *slot) {
-  const struct engine_faults *faults = self->core.faults;
-  struct engine_transfer *transfer = &slot->transfer;
-  enum engine_step step = ENGINE_STEP_DONE;
-  if (engine_request_is_valid(&transfer->request, self->n_files, &slot->error)) {
-    do {
-      int64_t result = call_once(self, transfer);
-      if (faults != NULL && faults->result != NULL)
-        result = faults->result(faults->context, &transfer->request, transfer->done, result);
-      step = engine_transfer_step(transfer, result, &slot->error);
-    } while (step == ENGINE_STEP_CONTINUE);
-  }
-  slot->complete_s = clock_now_s();
-}
-
-static void *run_thread(void *argument) {
-  struct pread_engine *self = argument;
-  placement_bind_thread(&self->placement); /* a hint: without it the thread still works */
-  pthread_mutex_lock(&self->mutex);
-  for (;;) {
-    while (self->waiting.count == 0 && !self->is_closing)
-      pthread_cond_wait(&self->work_came, &self->mutex);
-    if (self->waiting.count == 0) break;
-    int index = pop(&self->waiting, self->queue_depth);
-    pthread_mutex_unlock(&self->mutex);
-    run_transfer(self, &self->slots[index]);
-    pthread_mutex_lock(&self->mutex);
-    push(&self->done, self->queue_depth, index);
-    if (self->done.count >= self->wanted) pthread_cond_signal(&self->work_done);
-  }
-  bool is_last = --self->n_running == 0 && self->is_abandoned;
-  pthread_mutex_unlock(&self->mutex);
-  if (is_last) free_all(self);
-  return NULL;
-}
-
-/* ---- the caller ------------------------------------------------------------------------- */
-
-static int pread_submit(struct io_engine *engine, const struct io_request *requests, int n,
-                        struct error *error) {
-  struct pread_engine *self = (struct pread_engine *)engine;
-  (void)error;
-  double now_s = clock_now_s();
-  int taken = 0;
-  pthread_mutex_lock(&self->mutex);
-  for (; taken < n && self->unused.count > 0; taken++) {
-    int index = pop(&self->unused, self->queue_depth);
-    struct pread_slot *slot = &self->slots[index];
-    memset(slot, 0, sizeof *slot);
-    slot->transfer.request = requests[taken];
-    slot->transfer.submit_s = now_s;
-    push(&self->waiting, self->queue_depth, index);
-    self->under_way++;
-  }
-  pthread_mutex_unlock(&self->mutex);
-  for (int i = 0; i < taken && i < self->n_threads; i++) pthread_cond_signal(&self->work_came);
-  return taken;
-}
-
-/* Waits, mutex held, until `wanted` completions are there or the time is over. */
-static void wait_for_done(struct pread_engine *self, int wanted, double timeout_s) {
-  if (!(timeout_s > 0) || self->done.count >= wanted) return;
-  double deadline_s = engine_deadline_s(timeout_s < TIMEOUT_S_MAX ? timeout_s : TIMEOUT_S_MAX);
-  struct timespec deadline;
-  deadline.tv_sec = (time_t)deadline_s;
-  deadline.tv_nsec = (long)((deadline_s - (double)deadline.tv_sec) * 1e9);
-  self->wanted = wanted;
-  while (self->done.count < wanted) {
-    if (pthread_cond_timedwait(&self->work_done, &self->mutex, &deadline) == ETIMEDOUT) break;
-  }
-}
-
-static int pread_reap(struct io_engine *engine, struct io_completion *completions, int max, int min,
-                      double timeout_s, struct error *error) {
-  struct pread_engine *self = (struct pread_engine *)engine;
-  (void)error;
-  assert(max >= 0 && min <= max);
-  int n = 0;
-  pthread_mutex_lock(&self->mutex);
-  wait_for_done(self, min < self->under_way ? min : self->under_way, timeout_s);
-  for (; n < max && self->done.count > 0; n++) {
-    int index = pop(&self->done, self->queue_depth);
-    const struct pread_slot *slot = &self->slots[index];
-    completions[n] = (struct io_completion){.tag = slot->transfer.request.tag,
-                                            .error = slot->error,
-                                            .submit_s = slot->transfer.submit_s,
-                                            .complete_s = slot->complete_s};
-    engine_count(&self->core.public.info, &slot->transfer);
-    push(&self->unused, self->queue_depth, index);
-    self->under_way--;
-  }
-  pthread_mutex_unlock(&self->mutex);
-  return n;
-}
-
-/* ---- opening and closing ---------------------------------------------------------------- */
-
-/* Waits for the threads to end, until a time. */
-static void join_threads(struct pread_engine *self) {
-  struct timespec deadline;
-  clock_gettime(CLOCK_MONOTONIC, &deadline);
-  deadline.tv_sec += (time_t)CLOSE_TIMEOUT_S;
-  for (int i = 0; i < self->n_threads; i++) {
-    if (pthread_clockjoin_np(self->threads[i], NULL, CLOCK_MONOTONIC, &deadline) != 0)
-      pthread_detach(self->threads[i]);
-  }
-}
-
-/* Threads finish what was submitted, then end. Those that a drive never answers are left behind,
- * with the engine that they will look at if it ever does. */
-static void pread_close(struct io_engine *engine) {
-  struct pread_engine *self = (struct pread_engine *)engine;
-  if (self == NULL) return;
-  pthread_mutex_lock(&self->mutex);
-  self->is_closing = true;
-  pthread_cond_broadcast(&self->work_came);
-  pthread_mutex_unlock(&self->mutex);
-  join_threads(self);
-  pthread_mutex_lock(&self->mutex);
-  self->is_abandoned = self->n_running > 0;
-  bool is_abandoned = self->is_abandoned;
-  pthread_mutex_unlock(&self->mutex);
-  if (!is_abandoned) free_all(self);
-}
-
-static int allocate(struct pread_engine *self, const struct io_engine_config *config) {
-  size_t depth = (size_t)config->queue_depth;
-  self->queue_depth = config->queue_depth;
-  self->n_files = config->n_files;
-  self->placement = config->placement != NULL ? *config->placement : PLACEMENT_ANY;
-  self->waiting.slots = calloc(depth, sizeof(int));
-  self->done.slots = calloc(depth, sizeof(int));
-  self->unused.slots = calloc(depth, sizeof(int));
-  self->slots = calloc(depth, sizeof *self->slots);
-  self->fds = calloc((size_t)config->n_files + 1, sizeof *self->fds);
-  if (self->waiting.slots == NULL || self->done.slots == NULL || self->unused.slots == NULL ||
-      self->slots == NULL || self->fds == NULL)
-    return -ENOMEM;
-  for (int i = 0; i < config->queue_depth; i++) push(&self->unused, self->queue_depth, i);
-  for (int i = 0; i < config->n_files; i++) self->fds[i] = config->fds[i];
-  return 0;
-}
-
-static void init_locks(struct pread_engine *self) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_mutex_init(&self->mutex, NULL);
-  pthread_cond_init(&self->work_came, NULL);
-  pthread_cond_init(&self->work_done, &attributes);
-  pthread_condattr_destroy(&attributes);
-}
-
-static int start_threads(struct pread_engine *self, struct error *error) {
-  int wanted = self->queue_depth < THREADS_MAX ? self->queue_depth : THREADS_MAX;
-  for (; self->n_threads < wanted; self->n_threads++) {
-    pthread_mutex_lock(&self->mutex); /* a thread may count itself out at once */
-    int code = -pthread_create(&self->threads[self->n_threads], NULL, run_thread, self);
-    if (code == 0) self->n_running++;
-    pthread_mutex_unlock(&self->mutex);
-    if (code < 0)
-      return error_set(error, code, "starting thread %d of %d for engine pread: %s (see ulimit -u)",
-                       self->n_threads + 1, wanted, strerror(-code));
-  }
-  return 0;
-}
-
 static int pread_open(struct io_engine **engine, const struct io_engine_config *config,
                       struct error *error) {
+  const struct pool_calls calls = {.move = move};
   int code = engine_check_no_options(config, "pread", error);
   if (code == 0) code = engine_check_host_buffers(config, "pread", error);
+  if (code == 0) code = pool_open(engine, &io_engine_pread, config, &calls, error);
   if (code < 0) return code;
-  struct pread_engine *self = calloc(1, sizeof *self);
-  if (self == NULL) return error_set(error, -ENOMEM, "no memory for engine pread");
-  self->core.public.ops = &io_engine_pread;
-  init_locks(self);
-  code = allocate(self, config);
-  if (code < 0)
-    error_set(error, code, "no memory for a queue of %d requests", config->queue_depth);
-  else
-    code = start_threads(self, error);
-  if (code < 0) {
-    pread_close(&self->core.public);
-    return code;
-  }
-  snprintf(self->core.public.info.description, IO_TEXT_BYTES, "pread/pwrite: %d threads",
-           self->n_threads);
-  *engine = &self->core.public;
+  snprintf((*engine)->info.description, IO_TEXT_BYTES, "pread/pwrite: %d threads",
+           pool_threads(*engine));
   return 0;
 }
 
 const struct io_engine_ops io_engine_pread = {
     .name = "pread",
     .open = pread_open,
-    .close = pread_close,
-    .submit = pread_submit,
-    .reap = pread_reap,
+    .close = pool_close,
+    .submit = pool_submit,
+    .reap = pool_reap,
 };
