@@ -18,8 +18,6 @@
 #include "bench/present/rig_report.h"
 #include "bench/present/storage_report.h"
 
-#define ROUNDS_DEFAULT 5
-#define ROUNDS_FIO 15 /* pairs, since drives are bimodal from second to second */
 #define MODEL_DEFAULT "llama-3-70b"
 
 struct storing {
@@ -28,6 +26,7 @@ struct storing {
   struct storage_lab lab;
   struct warnings warnings;
   struct progress progress;
+  double row_s; /* that the row under way is expected to take */
 };
 
 static void fill_lists(struct options *options) {
@@ -89,8 +88,8 @@ static int open_lab(struct storing *all, struct error *error) {
 static void before_row(void *context, const struct lab_row *row) {
   struct storing *all = context;
   const struct lab_setting *setting = &row->setting;
-  double time_s = storage_lab_time_s(&all->options);
-  progress_done(&all->progress, time_s);
+  progress_done(&all->progress, all->row_s);
+  all->row_s = storage_lab_row_s(&all->lab, row);
   progress_running(&all->progress, "%s %s of %zu bytes, %s, depth %d",
                    all->lab.targets[row->target].name, lab_rw_name(setting->rw),
                    setting->payload_bytes, setting->engine, setting->queue_depth);
@@ -98,30 +97,35 @@ static void before_row(void *context, const struct lab_row *row) {
 
 static bool wants_more(const struct storing *all, double started_s) {
   const struct options *options = &all->options;
-  int wanted = options->check_with_fio ? ROUNDS_FIO : ROUNDS_DEFAULT;
-  if (options->repeat) wanted = (int)options->repeat;
   int done = all->lab.rounds;
   double elapsed_s = clock_now_s() - started_s;
   if (done == 0) return true;
   if (options->budget_s > 0 && elapsed_s + elapsed_s / done > options->budget_s) return false;
-  return done < wanted;
+  return done < storage_lab_rounds(options);
 }
 
 static int measure(struct storing *all, struct error *error) {
   double started_s = clock_now_s();
   int failed = 0;
   progress_begin(&all->progress, stderr, "storage",
-                 storage_lab_expected_s(&all->lab) * ROUNDS_DEFAULT);
+                 storage_lab_expected_s(&all->lab, storage_lab_rounds(&all->options)));
   while (!failed && wants_more(all, started_s))
     failed = storage_lab_round(&all->lab, command_interrupted, before_row, all, error);
   progress_end(&all->progress);
   return failed;
 }
 
-static int64_t wrong_blocks(const struct storage_lab *lab) {
+/* -EBADMSG with how many blocks were wrong and where the first of them is. */
+static int judge_bytes(const struct storage_lab *lab, struct error *error) {
   int64_t wrong = 0;
-  for (int i = 0; i < lab->n_rows; i++) wrong += lab->rows[i].wrong_blocks;
-  return wrong;
+  const char *where = NULL;
+  for (int i = 0; i < lab->n_rows; i++) {
+    wrong += lab->rows[i].wrong_blocks;
+    if (!where && lab->rows[i].wrong_blocks) where = lab->rows[i].wrong_at;
+  }
+  if (wrong == 0) return 0;
+  return error_set(error, -EBADMSG, "%lld blocks came back wrong, the first at %s; see #wrong",
+                   (long long)wrong, where);
 }
 
 static void warn_nodes(struct storing *all) {
@@ -160,10 +164,7 @@ static int report(struct storing *all, struct error *error) {
   table_free(rows);
   table_free(targets);
   json_decref(result);
-  int64_t wrong = wrong_blocks(lab);
-  if (!failed && wrong > 0)
-    failed =
-        error_set(error, -EBADMSG, "%lld blocks came back wrong; see #wrong", (long long)wrong);
+  if (!failed) failed = judge_bytes(lab, error);
   if (!failed && n_rows == 0 && lab->n_rows > 0)
     failed = error_set(error, -ENOTSUP, "nothing could be measured: %s", lab->rows[0].refused);
   return failed;

@@ -1,25 +1,21 @@
 /*
- * Lanes: opening them, cutting requests, checking bytes.
+ * Lanes: opening them, cutting requests, naming them.
  */
 #include "bench/measure/lab_lane.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/crc32c.h"
+#include "base/clock.h"
 #include "base/prng.h"
 
-#define STREAM_ORDER 0x6f72646572        /* "order" */
-#define STREAM_PAGES 0x7061676573        /* "pages" */
-#define CHECK_BYTES ((uint64_t)64 << 20) /* of written pages that are read back, a lane */
-
-/* What a written page begins with, so that a page in the wrong place is found. */
-struct stamp {
-  uint64_t page;
-  uint64_t slot;
-};
+#define STREAM_ORDER 0x6f72646572 /* "order" */
+#define STREAM_PAGES 0x7061676573 /* "pages" */
+#define HOLD_BYTES ((size_t)16 << 20)
+#define HOLD_PAGES 256
+#define REAP_SLICE_S 0.1 /* while a closing lane waits */
 
 /* ---- geometry ---- */
 
@@ -29,6 +25,12 @@ static uint64_t least_bytes(const struct lab_target *target) {
     if (target->members[i].bytes < least) least = target->members[i].bytes;
   }
   return least;
+}
+
+/* As many pages as the queue holds; more where they are small, since they come in bursts. */
+static int hold_pages(const struct lab_setting *setting, size_t buffer_bytes) {
+  size_t pages = HOLD_BYTES / buffer_bytes < HOLD_PAGES ? HOLD_BYTES / buffer_bytes : HOLD_PAGES;
+  return setting->queue_depth > (int)pages ? setting->queue_depth : (int)pages;
 }
 
 int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *target,
@@ -45,6 +47,11 @@ int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *targ
     if (page != setting->payload_bytes) geometry->slot_bytes = page + LAB_BLOCK_BYTES;
     geometry->write_bytes = geometry->unit_bytes;
   }
+  /* Written pages are read back whole. */
+  geometry->buffer_bytes = geometry->slot_bytes;
+  if (setting->rw != LAB_READ && geometry->write_bytes > geometry->buffer_bytes)
+    geometry->buffer_bytes = geometry->write_bytes;
+  geometry->n_hold = setting->rw == LAB_WRITE ? 0 : hold_pages(setting, geometry->buffer_bytes);
   geometry->n_units = bytes / geometry->unit_bytes;
   geometry->n_writes = bytes / geometry->write_bytes;
   if (geometry->n_units > 0) return 0;
@@ -53,110 +60,155 @@ int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *targ
                    target->name);
 }
 
+uint64_t lab_buffers_bytes(const struct lab_setting *setting, const struct lab_geometry *geometry) {
+  uint64_t depth = (uint64_t)setting->queue_depth;
+  uint64_t reads = (depth + (uint64_t)geometry->n_hold) * geometry->buffer_bytes;
+  return reads + (setting->rw == LAB_READ ? 0 : depth * geometry->write_bytes);
+}
+
 /* ---- requests ---- */
+
+bool lab_lane_is_read(const struct lab_lane *lane, uint64_t tag) {
+  return tag < (uint64_t)lane->reads.n_slots;
+}
+
+int lab_lane_slots(const struct lab_lane *lane) {
+  return lane->reads.n_slots + lane->writes.n_slots;
+}
+
+/* Fills a slot and the request that goes with it. */
+static void issue(struct lab_bench *bench, struct lab_lane *lane, uint64_t tag,
+                  struct lab_slot slot, struct io_request *request) {
+  slot.issued = ++bench->n_issued;
+  lane->slots[tag] = slot;
+  request->bytes = slot.bytes;
+  request->tag = tag;
+}
 
 void lab_lane_read(struct lab_bench *bench, struct lab_lane *lane, int stream,
                    struct io_request *request) {
   const struct lab_geometry *geometry = &bench->geometry;
   uint64_t n = geometry->n_units;
   uint64_t step = lane->read_cursor++ % (n * (uint64_t)geometry->pieces);
-  uint64_t unit_at = lane->order[step % n] * geometry->unit_bytes;
+  uint64_t unit = lane->order[step % n];
   uint64_t layer = step / n; /* 0 where a page is of one layer */
-  uint64_t first = unit_at + layer * bench->setting.payload_bytes;
+  uint64_t first = unit * geometry->unit_bytes + layer * bench->setting.payload_bytes;
   uint64_t start = first / LAB_BLOCK_BYTES * LAB_BLOCK_BYTES;
   uint64_t end = memory_round_up(first + bench->setting.payload_bytes, LAB_BLOCK_BYTES);
   int slot = page_pool_take(&lane->reads);
-  lane->slots[slot] = (struct lab_slot){.at_bytes = start,
-                                        .bytes = (size_t)(end - start),
-                                        .useful_bytes = bench->setting.payload_bytes,
-                                        .stream = stream};
   *request = (struct io_request){.op = IO_READ,
                                  .file = 0,
-                                 .offset_bytes = lane->member->offset_bytes + start,
-                                 .buffer = page_pool_address(&lane->reads, slot),
-                                 .bytes = (size_t)(end - start),
-                                 .tag = (uint64_t)slot};
+                                 .offset_bytes = lane->read_base_bytes + start,
+                                 .buffer = page_pool_address(&lane->reads, slot)};
+  issue(bench, lane, (uint64_t)slot,
+        (struct lab_slot){.at_bytes = start,
+                          .bytes = (size_t)(end - start),
+                          .useful_bytes = bench->setting.payload_bytes,
+                          .page = unit,
+                          .layer = geometry->pieces > 1 ? (int)layer : -1,
+                          .stream = stream},
+        request);
 }
 
 void lab_lane_write(struct lab_bench *bench, struct lab_lane *lane, struct io_request *request) {
   uint64_t page = lane->write_cursor++ % bench->geometry.n_writes;
-  uint64_t at = page * bench->geometry.write_bytes;
+  size_t bytes = bench->geometry.write_bytes;
+  uint64_t at = page * bytes;
   int slot = page_pool_take(&lane->writes);
   char *data = page_pool_address(&lane->writes, slot);
-  *(struct stamp *)(void *)data = (struct stamp){.page = page, .slot = (uint64_t)slot};
-  uint64_t tag = (uint64_t)(slot + bench->setting.queue_depth);
-  lane->slots[tag] = (struct lab_slot){.at_bytes = at, .bytes = bench->geometry.write_bytes};
+  const struct lab_stamp stamp = {
+      .page = page, .generation = bench->generation, .slot = (uint32_t)slot};
+  for (size_t i = 0; i < bytes; i += LAB_BLOCK_BYTES) memcpy(data + i, &stamp, sizeof stamp);
   lane->writes_left--;
-  *request = (struct io_request){.op = IO_WRITE,
-                                 .file = 1,
-                                 .offset_bytes = lane->output->offset_bytes + at,
-                                 .buffer = data,
-                                 .bytes = bench->geometry.write_bytes,
-                                 .tag = tag};
+  *request = (struct io_request){
+      .op = IO_WRITE, .file = 1, .offset_bytes = lane->write_base_bytes + at, .buffer = data};
+  issue(bench, lane, (uint64_t)(slot + lane->reads.n_slots),
+        (struct lab_slot){.at_bytes = at, .bytes = bytes, .page = page, .layer = -1}, request);
 }
 
-/* ---- checks ---- */
-
-void lab_lane_check(const struct lab_lane *lane, int slot, struct lab_pass_result *result) {
-  const struct lab_slot *held = &lane->slots[slot];
-  if (held->bytes == 0 || lane->reads.n_slots == 0) return;
-  int64_t wrong = lab_member_wrong_blocks(lane->member, held->at_bytes,
-                                          page_pool_address(&lane->reads, slot), held->bytes);
-  if (wrong < 0) return;
-  result->checked_blocks += (int64_t)(held->bytes / LAB_BLOCK_BYTES);
-  result->wrong_blocks += wrong;
-}
-
-void lab_lane_forget(struct lab_lane *lane, int queue_depth) {
-  for (int i = 0; i < queue_depth; i++) lane->slots[i].bytes = 0;
-}
-
-/* One page as it should be: the slot that it names holds the same, but for the stamp. */
-static bool page_is_right(const struct lab_lane *lane, const char *data, uint64_t page,
-                          size_t bytes) {
-  struct stamp stamp;
-  memcpy(&stamp, data, sizeof stamp);
-  if (stamp.page != page || stamp.slot >= (uint64_t)lane->writes.n_slots) return false;
-  const char *written = page_pool_address(&lane->writes, (int)stamp.slot);
-  return memcmp(data + sizeof stamp, written + sizeof stamp, bytes - sizeof stamp) == 0;
-}
-
-static int check_lane(struct lab_bench *bench, struct lab_lane *lane,
-                      struct lab_pass_result *result, struct error *error) {
+void lab_lane_plan_back(const struct lab_bench *bench, struct lab_lane *lane) {
   const struct lab_geometry *geometry = &bench->geometry;
-  struct memory memory = {0};
   uint64_t n = lane->write_cursor - lane->write_first;
   if (n > geometry->n_writes) n = geometry->n_writes; /* the latest of each page */
-  uint64_t first = lane->write_cursor - n;
-  uint64_t wanted = CHECK_BYTES / geometry->write_bytes + 1;
-  uint64_t step = n > wanted ? n / wanted : 1;
-  int failed = memory_map(&memory, geometry->write_bytes, NULL, 1, error);
-  for (uint64_t i = 0; i < n && !failed; i += step) {
-    uint64_t page = (first + i) % geometry->n_writes;
-    uint64_t at = lane->output->offset_bytes + page * geometry->write_bytes;
-    ssize_t got = pread(lane->output->fd, memory.address, geometry->write_bytes, (off_t)at);
-    if (got != (ssize_t)geometry->write_bytes) {
-      failed = error_set(error, got < 0 ? -errno : -EIO,
-                         "reading back page %llu written in %s: %zd of %zu bytes",
-                         (unsigned long long)page, lane->member->path, got, geometry->write_bytes);
-      break;
-    }
-    int64_t blocks = (int64_t)(geometry->write_bytes / LAB_BLOCK_BYTES);
-    result->checked_blocks += blocks;
-    if (!page_is_right(lane, memory.address, page, geometry->write_bytes))
-      result->wrong_blocks += blocks;
-  }
-  memory_unmap(&memory);
-  return failed;
+  uint64_t wanted = LAB_BACK_BYTES / (uint64_t)bench->n_lanes / geometry->write_bytes + 1;
+  lane->back_first = lane->write_cursor - n;
+  lane->back_step = n > wanted ? (n + wanted - 1) / wanted : 1;
+  lane->back_left = (n + lane->back_step - 1) / lane->back_step;
 }
 
-int lab_bench_check_writes(struct lab_bench *bench, struct lab_pass_result *result,
-                           struct error *error) {
-  int failed = 0;
-  for (int i = 0; i < bench->n_lanes && !failed; i++) {
-    if (bench->lanes[i].output) failed = check_lane(bench, &bench->lanes[i], result, error);
+bool lab_lane_read_back(struct lab_bench *bench, struct lab_lane *lane,
+                        struct io_request *request) {
+  if (lane->back_left == 0 || lane->reads.n_free == 0) return false;
+  lane->back_left--;
+  uint64_t page = lane->back_first % bench->geometry.n_writes;
+  uint64_t at = page * bench->geometry.write_bytes;
+  lane->back_first += lane->back_step;
+  int slot = page_pool_take(&lane->reads);
+  *request = (struct io_request){.op = IO_READ,
+                                 .file = 1,
+                                 .offset_bytes = lane->write_base_bytes + at,
+                                 .buffer = page_pool_address(&lane->reads, slot)};
+  issue(bench, lane, (uint64_t)slot,
+        (struct lab_slot){
+            .at_bytes = at, .bytes = bench->geometry.write_bytes, .page = page, .layer = -1},
+        request);
+  return true;
+}
+
+/* ---- naming ---- */
+
+/* "writing 4096 bytes at byte 8192 of FILE (page 3)" */
+static void name_request(const struct lab_bench *bench, const struct lab_lane *lane, uint64_t tag,
+                         char *text, size_t text_bytes) {
+  const struct lab_member *member = lane->member;
+  bool of_data = lab_lane_is_read(lane, tag) && !bench->reading_back;
+  bool unnamed = !of_data && member->kind == LAB_DIRECTORY;
+  const char *name = unnamed ? member->path : member->data_path;
+  const char *what = unnamed ? "the file for new pages in " : "";
+  if (tag == LAB_TAG_SYNC) {
+    snprintf(text, text_bytes, "fdatasync of %s%s", what, name);
+    return;
   }
-  return failed;
+  const struct lab_slot *slot = &lane->slots[tag];
+  char layer[32] = "";
+  if (slot->layer >= 0) snprintf(layer, sizeof layer, ", layer %d", slot->layer);
+  uint64_t base_bytes = of_data ? lane->read_base_bytes : lane->write_base_bytes;
+  snprintf(text, text_bytes, "%s %zu bytes at byte %llu of %s%s (page %llu%s)",
+           !lab_lane_is_read(lane, tag) ? "writing"
+           : bench->reading_back        ? "reading back"
+                                        : "reading",
+           slot->bytes, (unsigned long long)(base_bytes + slot->at_bytes), what, name,
+           (unsigned long long)slot->page, layer);
+}
+
+int lab_lane_fault(const struct lab_bench *bench, const struct lab_lane *lane, uint64_t tag,
+                   int code, const char *why, struct error *error) {
+  char request[PATH_MAX + 160];
+  name_request(bench, lane, tag, request, sizeof request);
+  return error_set(error, code, "%s: %s", request, why);
+}
+
+int lab_lane_hangs(const struct lab_bench *bench, struct error *error) {
+  const struct lab_lane *oldest = &bench->lanes[0];
+  uint64_t tag = LAB_TAG_SYNC, issued = UINT64_MAX;
+  int under_way = 0;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    const struct lab_lane *lane = &bench->lanes[i];
+    under_way += lane->under_way;
+    if (lane->syncing && issued == UINT64_MAX) oldest = lane;
+    for (int k = 0; k < lab_lane_slots(lane); k++) {
+      if (lane->slots[k].issued == 0 || lane->slots[k].issued >= issued) continue;
+      issued = lane->slots[k].issued;
+      tag = (uint64_t)k;
+      oldest = lane;
+    }
+  }
+  char why[160];
+  snprintf(why, sizeof why,
+           "no completion for %.3g s with %d requests under way; the drive hangs, or raise "
+           "--io-timeout",
+           bench->setting.io_timeout_s, under_way);
+  return lab_lane_fault(bench, oldest, tag, -ETIMEDOUT, why, error);
 }
 
 /* ---- opening and closing ---- */
@@ -175,33 +227,33 @@ static int make_order(struct lab_lane *lane, uint64_t n, uint64_t seed, int inde
   return 0;
 }
 
-static int allocate(struct lab_bench *bench, struct lab_lane *lane, int index,
-                    struct error *error) {
+static int allocate(struct lab_bench *bench, struct lab_lane *lane, struct error *error) {
   const struct lab_setting *setting = &bench->setting;
+  const struct lab_geometry *geometry = &bench->geometry;
+  const struct placement *placement = &lane->member->placement;
   size_t depth = (size_t)setting->queue_depth;
-  lane->slots = calloc(2 * depth, sizeof *lane->slots);
+  size_t n_reads = depth + (size_t)geometry->n_hold;
+  lane->slots = calloc(n_reads + depth, sizeof *lane->slots);
+  lane->held = calloc((size_t)geometry->n_hold + 1, sizeof *lane->held);
   lane->requests = calloc(depth, sizeof *lane->requests);
   lane->completions = calloc(depth, sizeof *lane->completions);
-  if (!lane->slots || !lane->requests || !lane->completions ||
-      make_order(lane, bench->geometry.n_units, setting->seed, index))
+  if (!lane->slots || !lane->held || !lane->requests || !lane->completions ||
+      make_order(lane, geometry->n_units, setting->seed, (int)(lane - bench->lanes)))
     return error_set(error, -ENOMEM, "no memory for a queue of %d requests", setting->queue_depth);
-  int failed = 0;
-  if (setting->rw != LAB_WRITE)
-    failed = page_pool_init(&lane->reads, setting->queue_depth, bench->geometry.slot_bytes,
-                            LAB_BLOCK_BYTES, setting->placement, error);
-  if (!failed && setting->rw != LAB_READ)
-    failed = page_pool_init(&lane->writes, setting->queue_depth, bench->geometry.write_bytes,
-                            LAB_BLOCK_BYTES, setting->placement, error);
-  if (!failed && setting->rw != LAB_READ)
+  int failed = page_pool_init(&lane->reads, (int)n_reads, geometry->buffer_bytes, LAB_BLOCK_BYTES,
+                              placement, error);
+  if (failed || setting->rw == LAB_READ) return failed;
+  failed = page_pool_init(&lane->writes, setting->queue_depth, geometry->write_bytes,
+                          LAB_BLOCK_BYTES, placement, error);
+  if (!failed)
     prng_fill(lane->writes.memory.address, lane->writes.memory.bytes,
               prng_stream(setting->seed, STREAM_PAGES), 0);
   return failed;
 }
 
 static int open_engine(struct lab_bench *bench, struct lab_lane *lane, struct error *error) {
-  struct io_buffer buffers[2];
-  int n = 0;
-  if (lane->reads.n_slots > 0) buffers[n++] = page_pool_buffer(&lane->reads);
+  struct io_buffer buffers[2] = {page_pool_buffer(&lane->reads)};
+  int n = 1;
   if (lane->writes.n_slots > 0) buffers[n++] = page_pool_buffer(&lane->writes);
   int fds[2] = {lane->member->fd, lane->output ? lane->output->fd : lane->member->fd};
   struct io_engine_config config = {.queue_depth = bench->setting.queue_depth,
@@ -209,40 +261,40 @@ static int open_engine(struct lab_bench *bench, struct lab_lane *lane, struct er
                                     .n_files = lane->output ? 2 : 1,
                                     .buffers = buffers,
                                     .n_buffers = n,
-                                    .placement = bench->setting.placement};
+                                    .placement = &lane->member->placement};
   return io_engine_open(&lane->engine, bench->setting.engine, &config, error);
 }
 
-int lab_bench_open(struct lab_bench *bench, struct lab_target *target,
-                   const struct lab_setting *setting, struct error *error) {
-  memset(bench, 0, sizeof *bench);
-  bench->setting = *setting;
-  int failed = lab_geometry_of(&bench->geometry, target, setting, error);
-  for (int i = 0; i < target->n_members && !failed; i++) {
-    struct lab_member *member = &target->members[i];
-    struct lab_lane *lane = &bench->lanes[bench->n_lanes++];
-    lane->member = member;
-    if (setting->rw != LAB_READ) {
-      lane->output = setting->fresh ? &member->fresh : &member->reused;
-      failed = lab_output_prepare(member, setting->fresh, setting->preallocate, error);
-    }
-    if (!failed) failed = allocate(bench, lane, i, error);
-    if (!failed) failed = open_engine(bench, lane, error);
+int lab_lane_open(struct lab_bench *bench, struct lab_lane *lane, const struct lab_member *member,
+                  struct error *error) {
+  const struct lab_setting *setting = &bench->setting;
+  lane->member = member;
+  lane->read_base_bytes = member->offset_bytes;
+  if (setting->rw != LAB_READ) {
+    lane->output = setting->fresh ? &member->fresh : &member->reused;
+    lane->write_base_bytes = lane->output->offset_bytes;
   }
-  if (failed) lab_bench_close(bench);
+  int failed = allocate(bench, lane, error);
+  if (!failed) failed = open_engine(bench, lane, error);
   return failed;
 }
 
-void lab_bench_close(struct lab_bench *bench) {
-  for (int i = 0; i < bench->n_lanes; i++) {
-    struct lab_lane *lane = &bench->lanes[i];
-    if (lane->engine) lane->engine->ops->close(lane->engine);
+void lab_lane_close(struct lab_lane *lane, double timeout_s) {
+  double deadline_s = clock_now_s() + timeout_s;
+  while (lane->under_way > 0 && clock_now_s() < deadline_s) {
+    int n = lane->engine->ops->reap(lane->engine, lane->completions, lane->under_way, 1,
+                                    REAP_SLICE_S, NULL);
+    if (n < 0) break;
+    lane->under_way -= n;
+  }
+  if (lane->engine) lane->engine->ops->close(lane->engine);
+  if (lane->under_way == 0) {
     page_pool_destroy(&lane->reads);
     page_pool_destroy(&lane->writes);
-    free(lane->slots);
-    free(lane->requests);
-    free(lane->completions);
-    free(lane->order);
   }
-  bench->n_lanes = 0;
+  free(lane->slots);
+  free(lane->held);
+  free(lane->requests);
+  free(lane->completions);
+  free(lane->order);
 }

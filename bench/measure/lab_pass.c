@@ -5,14 +5,15 @@
 #include "bench/measure/lab_pass.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "bench/measure/lab_check.h"
 #include "bench/measure/lab_lane.h"
 
-#define REAP_SLICE_S 0.1    /* how often a blocked reap looks at the time without progress */
-#define SIDE_WAIT_S 0.0002  /* on one ring of several, while the others go on */
-#define TAG_SYNC UINT64_MAX /* no slot's */
+#define REAP_SLICE_S 0.1   /* how often a blocked reap looks at the time without progress */
+#define SIDE_WAIT_S 0.0002 /* on one ring of several, while the others go on */
 
 /* ---- which request is next ---- */
 
@@ -53,7 +54,7 @@ static bool next_write(struct lab_bench *bench, struct lab_lane *lane, int gathe
   if (lane->syncing) return false;
   if (lane->sync_due) {
     if (lane->under_way + gathered > 0) return false;
-    *request = (struct io_request){.op = IO_SYNC, .file = 1, .tag = TAG_SYNC};
+    *request = (struct io_request){.op = IO_SYNC, .file = 1, .tag = LAB_TAG_SYNC};
     lane->sync_due = false;
     lane->syncing = true;
     lane->unsynced = 0;
@@ -77,6 +78,7 @@ static bool write_is_due(const struct lab_bench *bench) {
 static bool next_request(struct lab_bench *bench, struct lab_lane *lane, int gathered,
                          struct io_request *request) {
   enum lab_rw rw = bench->setting.rw;
+  if (bench->reading_back) return lab_lane_read_back(bench, lane, request);
   if (bench->n_lanes > 1 && !lane->sync_due && is_ahead(bench, lane)) return false;
   if (rw == LAB_WRITE) return next_write(bench, lane, gathered, request);
   if (bench->over) return false;
@@ -106,39 +108,44 @@ static int fill(struct lab_bench *bench, struct lab_lane *lane, struct error *er
 
 /* ---- completions ---- */
 
+/* A read is done: its page is given to whoever checks it. */
+static void account_read(struct lab_bench *bench, struct lab_lane *lane, int index,
+                         const struct io_completion *completion) {
+  struct lab_pass_result *result = bench->result;
+  struct lab_slot *slot = &lane->slots[index];
+  if (bench->reading_back) {
+    lab_check_back(bench, lane, index);
+    return;
+  }
+  result->read_bytes += slot->bytes;
+  result->useful_read_bytes += slot->useful_bytes;
+  latency_add(&result->read_latency, completion->complete_s - completion->submit_s);
+  if (bench->setting.streams > 0 && --bench->stream_open[slot->stream] == 0)
+    result->stream_s[slot->stream] = completion->complete_s - bench->start_s;
+  lab_check_landed(bench, lane, index);
+}
+
 static int account(struct lab_bench *bench, struct lab_lane *lane,
                    const struct io_completion *completion, struct error *error) {
   lane->under_way--;
   lane->completed++;
   bench->now_s = completion->complete_s;
-  if (completion->tag == TAG_SYNC) {
-    lane->syncing = false;
-    if (completion->error == 0) return 0;
-    return error_set(error, completion->error, "fdatasync in %s: %s", lane->member->path,
-                     strerror(-completion->error));
-  }
-  struct lab_slot *slot = &lane->slots[completion->tag];
-  bool is_read = completion->tag < (uint64_t)bench->setting.queue_depth;
   if (completion->error)
-    return error_set(
-        error, completion->error, "%s %zu bytes at byte %llu of %s: %s",
-        is_read ? "reading" : "writing", slot->bytes, (unsigned long long)slot->at_bytes,
-        is_read ? lane->member->data_path : lane->member->path, strerror(-completion->error));
-  struct lab_pass_result *result = bench->result;
-  double latency_s = completion->complete_s - completion->submit_s;
-  if (!is_read) {
-    result->write_bytes += slot->bytes;
-    latency_add(&result->write_latency, latency_s);
-    page_pool_give(&lane->writes, (int)completion->tag - bench->setting.queue_depth);
+    return lab_lane_fault(bench, lane, completion->tag, completion->error,
+                          strerror(-completion->error), error);
+  if (completion->tag == LAB_TAG_SYNC) {
+    lane->syncing = false;
     return 0;
   }
-  result->read_bytes += slot->bytes;
-  result->useful_read_bytes += slot->useful_bytes;
-  latency_add(&result->read_latency, latency_s);
-  if (bench->verify) lab_lane_check(lane, (int)completion->tag, result);
-  page_pool_give(&lane->reads, (int)completion->tag);
-  if (bench->setting.streams > 0 && --bench->stream_open[slot->stream] == 0)
-    result->stream_s[slot->stream] = completion->complete_s - bench->start_s;
+  struct lab_slot *slot = &lane->slots[completion->tag];
+  slot->issued = 0;
+  if (lab_lane_is_read(lane, completion->tag)) {
+    account_read(bench, lane, (int)completion->tag, completion);
+    return 0;
+  }
+  bench->result->write_bytes += slot->bytes;
+  latency_add(&bench->result->write_latency, completion->complete_s - completion->submit_s);
+  page_pool_give(&lane->writes, (int)completion->tag - lane->reads.n_slots);
   return 0;
 }
 
@@ -146,9 +153,14 @@ static int reap(struct lab_bench *bench, struct lab_lane *lane, int min, double 
                 struct error *error) {
   int n = lane->engine->ops->reap(lane->engine, lane->completions, bench->setting.queue_depth, min,
                                   timeout_s, error);
-  int failed = n < 0 ? error_prefix(error, "%s", lane->member->path) : 0;
-  for (int i = 0; i < n && !failed; i++)
-    failed = account(bench, lane, &lane->completions[i], error);
+  if (n < 0) return error_prefix(error, "%s", lane->member->path);
+  int failed = 0;
+  for (int i = 0; i < n; i++) {
+    if (failed)
+      lane->under_way--;
+    else
+      failed = account(bench, lane, &lane->completions[i], error);
+  }
   return failed ? failed : n;
 }
 
@@ -163,8 +175,8 @@ static struct lab_lane *fastest(struct lab_bench *bench) {
   return best;
 }
 
-static int wait_for_any(struct lab_bench *bench, struct error *error) {
-  if (bench->n_lanes == 1) return reap(bench, &bench->lanes[0], 1, REAP_SLICE_S, error);
+/* What has completed by now, on any lane. */
+static int poll_all(struct lab_bench *bench, struct error *error) {
   int all = 0;
   for (int i = 0; i < bench->n_lanes; i++) {
     if (bench->lanes[i].under_way == 0) continue;
@@ -172,8 +184,19 @@ static int wait_for_any(struct lab_bench *bench, struct error *error) {
     if (n < 0) return n;
     all += n;
   }
-  if (all > 0) return all;
-  return reap(bench, fastest(bench), 1, SIDE_WAIT_S, error);
+  return all;
+}
+
+/* Until something completes, pages are checked; only with nothing left to check it sleeps. */
+static int wait_for_any(struct lab_bench *bench, struct error *error) {
+  while (lab_check_is_due(bench)) {
+    int n = poll_all(bench, error);
+    if (n != 0) return n;
+    lab_check_piece(bench);
+  }
+  if (bench->n_lanes == 1) return reap(bench, &bench->lanes[0], 1, REAP_SLICE_S, error);
+  int n = poll_all(bench, error);
+  return n != 0 ? n : reap(bench, fastest(bench), 1, SIDE_WAIT_S, error);
 }
 
 /* ---- the pass ---- */
@@ -193,8 +216,8 @@ static void end_time(struct lab_bench *bench) {
 
 static void request_last_sync(struct lab_bench *bench, struct lab_lane *lane) {
   bool ended = bench->over || lane->writes_left == 0;
-  if (bench->setting.rw == LAB_WRITE && bench->setting.sync != LAB_SYNC_NEVER && ended &&
-      lane->unsynced > 0 && !lane->syncing)
+  if (bench->setting.rw == LAB_WRITE && !bench->reading_back &&
+      bench->setting.sync != LAB_SYNC_NEVER && ended && lane->unsynced > 0 && !lane->syncing)
     lane->sync_due = true;
 }
 
@@ -211,22 +234,24 @@ static int run(struct lab_bench *bench, struct error *error) {
     if (n < 0) return n;
     if (n == 0) bench->now_s = clock_now_s();
     if (n > 0) progress_s = bench->now_s;
-    if (bench->now_s - progress_s > bench->setting.io_timeout_s)
-      return error_set(error, -ETIMEDOUT,
-                       "no request completed on %s for %.1f s (--io-timeout): is the drive gone?",
-                       bench->lanes[0].member->path, bench->setting.io_timeout_s);
+    if (bench->now_s - progress_s > bench->setting.io_timeout_s) {
+      bench->gave_up = true;
+      return lab_lane_hangs(bench, error);
+    }
     end_time(bench);
   }
 }
 
-static void begin(struct lab_bench *bench, bool verify, struct lab_pass_result *result) {
+static void begin(struct lab_bench *bench, enum lab_check check, double spare_cpus,
+                  struct lab_pass_result *result) {
   const struct lab_setting *setting = &bench->setting;
   memset(result, 0, sizeof *result);
   bench->result = result;
-  bench->verify = verify;
+  bench->check = check;
   bench->over = false;
   bench->mixed_written = 0;
   bench->next_stream = 0;
+  bench->generation++;
   result->n_streams = setting->streams;
   for (int i = 0; i < setting->streams; i++)
     bench->stream_left[i] = bench->stream_open[i] = setting->pages_per_layer * setting->layers;
@@ -238,26 +263,77 @@ static void begin(struct lab_bench *bench, bool verify, struct lab_pass_result *
     lane->write_first = lane->write_cursor;
     lane->writes_left = setting->fresh ? bench->geometry.n_writes : UINT64_MAX;
     if (setting->fresh) lane->write_first = lane->write_cursor = 0;
-    lab_lane_forget(lane, setting->queue_depth);
   }
+  lab_check_begin(bench, spare_cpus);
 }
 
-int lab_bench_pass(struct lab_bench *bench, double time_s, bool verify,
+int lab_bench_pass(struct lab_bench *bench, double time_s, enum lab_check check, double spare_cpus,
                    struct lab_pass_result *result, struct error *error) {
-  begin(bench, verify, result);
+  begin(bench, check, spare_cpus, result);
   double cpu_s = clock_process_cpu_s();
   bench->start_s = bench->now_s = clock_now_s();
   bench->deadline_s = bench->start_s + time_s;
   int failed = run(bench, error);
   result->seconds = bench->now_s - bench->start_s;
-  result->cpu_s = clock_process_cpu_s() - cpu_s;
+  result->cpu_s = clock_process_cpu_s() - cpu_s - result->check_s;
   if (failed) return failed;
+  lab_check_end(bench);
   for (int i = 0; i < bench->n_lanes; i++) {
-    struct lab_lane *lane = &bench->lanes[i];
-    result->short_count += (int64_t)lane->engine->info.short_count;
-    result->retry_count += (int64_t)lane->engine->info.retry_count;
-    for (int slot = 0; slot < bench->setting.queue_depth && !verify; slot++)
-      lab_lane_check(lane, slot, result);
+    const struct io_engine_info *info = &bench->lanes[i].engine->info;
+    result->short_count += (int64_t)info->short_count;
+    result->retry_count += (int64_t)info->retry_count;
   }
   return 0;
+}
+
+int lab_bench_read_back(struct lab_bench *bench, struct lab_pass_result *result,
+                        struct error *error) {
+  if (bench->setting.rw == LAB_READ || bench->lanes[0].engine->info.emulated) return 0;
+  bench->result = result;
+  bench->reading_back = true;
+  bench->start_s = bench->now_s = clock_now_s();
+  bench->deadline_s = INFINITY;
+  for (int i = 0; i < bench->n_lanes; i++) lab_lane_plan_back(bench, &bench->lanes[i]);
+  int failed = run(bench, error);
+  bench->reading_back = false;
+  return failed;
+}
+
+/* ---- opening and closing ---- */
+
+/* The thread that drives all lanes goes where all of them are; where they are apart it stays. */
+static void bind_near(struct lab_bench *bench, const struct lab_target *target) {
+  const struct placement *placement = &target->members[0].placement;
+  for (int i = 1; i < target->n_members; i++) {
+    if (target->members[i].placement.node != placement->node) return;
+  }
+  if (placement->node < 0 || sched_getaffinity(0, sizeof bench->unbound, &bench->unbound) < 0)
+    return;
+  bench->bound = placement_bind_thread(placement) == 0;
+}
+
+int lab_bench_open(struct lab_bench *bench, struct lab_target *target,
+                   const struct lab_setting *setting, struct error *error) {
+  memset(bench, 0, sizeof *bench);
+  bench->setting = *setting;
+  bench->generation = (uint32_t)(uint64_t)(clock_now_s() * 1e6); /* no pass before had it */
+  int failed = lab_geometry_of(&bench->geometry, target, setting, error);
+  if (failed) return failed;
+  bind_near(bench, target);
+  for (int i = 0; i < target->n_members && !failed; i++) {
+    struct lab_member *member = &target->members[i];
+    if (setting->rw != LAB_READ)
+      failed = lab_output_prepare(member, setting->fresh, setting->preallocate, error);
+    if (!failed) failed = lab_lane_open(bench, &bench->lanes[bench->n_lanes++], member, error);
+  }
+  if (failed) lab_bench_close(bench);
+  return failed;
+}
+
+void lab_bench_close(struct lab_bench *bench) {
+  double timeout_s = bench->gave_up ? 0 : bench->setting.io_timeout_s;
+  for (int i = 0; i < bench->n_lanes; i++) lab_lane_close(&bench->lanes[i], timeout_s);
+  bench->n_lanes = 0;
+  if (bench->bound) sched_setaffinity(0, sizeof bench->unbound, &bench->unbound);
+  bench->bound = false;
 }

@@ -4,14 +4,20 @@
  *
  * One thread drives a ring for each member. Pages are walked in a seeded order over the whole
  * working set, which no read-ahead helps and no cache smaller than it holds; writes are in order,
- * as a prefill makes them. Checking is off the timed path: what still lies in the buffers at a
- * pass's end is checked then, and a pass that checks every page as it lands is made beside, so
- * that its rate tells what checking costs.
+ * as a prefill makes them.
+ *
+ * Every page that was read is checked if that can be had for nothing: there are more buffers
+ * than requests, so that a page waits in its own until the thread has nothing else to do, and the
+ * checks take no more of the box's processors than were found idle before (lab_check.c). What
+ * a fast path leaves no time for is counted, so that a row says what share was checked. A pass
+ * that checks nothing is made beside, so that their rates tell what checking costs. Written pages
+ * are read back when the pass is over.
  */
 #ifndef REFILL_BENCH_MEASURE_LAB_PASS_H
 #define REFILL_BENCH_MEASURE_LAB_PASS_H
 
-#include "base/placement.h"
+#include <sched.h>
+
 #include "bench/measure/lab_target.h"
 #include "bench/measure/latency.h"
 #include "io/engine.h"
@@ -19,10 +25,18 @@
 
 #define LAB_ENGINE_BYTES 96
 #define LAB_STREAMS_MAX 256
+#define LAB_BACK_BYTES ((uint64_t)4 << 30) /* of a pass's new pages, read back after it */
 
 enum lab_rw { LAB_READ, LAB_WRITE, LAB_MIXED };
 enum lab_layout { LAB_LAYER_MAJOR, LAB_TOKEN_MAJOR };
 enum lab_sync { LAB_SYNC_NEVER, LAB_SYNC_END, LAB_SYNC_LAYER };
+
+/* Which of the pages that a pass reads are checked. */
+enum lab_check {
+  LAB_CHECK_LAST, /* those that lie in the buffers when it is over */
+  LAB_CHECK_IDLE, /* and those that there is time for while it waits */
+  LAB_CHECK_ALL   /* each, before its buffer is used again: on the timed path if need be */
+};
 
 /* What a row varies. */
 struct lab_setting {
@@ -42,25 +56,37 @@ struct lab_setting {
   double write_bytes_per_s; /* of LAB_MIXED: what a prefill would produce */
   uint64_t seed;
   double io_timeout_s;
-  const struct placement *placement;
 };
 
 /* How pages lie in a member. */
 struct lab_geometry {
   uint64_t unit_bytes; /* a page (layer-major), or a page of all layers (token-major) */
   uint64_t n_units;
-  int pieces;         /* of a unit: 1, or one for each layer */
-  size_t slot_bytes;  /* the largest request */
-  uint64_t n_writes;  /* pages that an output holds, each write_bytes */
-  size_t write_bytes; /* of one written page */
+  int pieces;          /* of a unit: 1, or one for each layer */
+  size_t slot_bytes;   /* the largest request */
+  size_t buffer_bytes; /* that a read, or reading a written page back, takes */
+  int n_hold;          /* read pages that may wait to be checked, in buffers beside the queue's */
+  uint64_t n_writes;   /* pages that an output holds, each write_bytes */
+  size_t write_bytes;  /* of one written page */
+};
+
+/* Where a wrong byte was first seen. */
+struct lab_wrong {
+  const struct lab_member *member; /* NULL: nowhere */
+  uint64_t offset_bytes;           /* of its block in the file */
+  uint64_t page;
+  bool written; /* it was read back from the file of new pages */
 };
 
 struct lab_pass_result {
-  double seconds; /* first submission to last completion, syncs included */
-  double cpu_s;   /* of the process */
+  double seconds;    /* first submission to last completion, syncs included */
+  double cpu_s;      /* of the process, without checks */
+  double check_s;    /* of the thread, within the pass, checking pages */
+  double spare_cpus; /* processors that were idle, or busy with checks; NaN unknown */
   uint64_t read_bytes, write_bytes;
   uint64_t useful_read_bytes; /* without what rounding to blocks adds */
   int64_t checked_blocks, wrong_blocks;
+  struct lab_wrong wrong;
   int64_t short_count, retry_count;
   int n_streams;
   double stream_s[LAB_STREAMS_MAX];
@@ -72,14 +98,20 @@ struct lab_lane {
   const struct lab_member *member;
   const struct lab_output *output;
   struct io_engine *engine;
-  struct page_pool reads, writes;
-  struct lab_slot *slots; /* [2 queue_depth] reads, then writes */
+  struct page_pool reads; /* queue_depth + n_hold slots */
+  struct page_pool writes;
+  struct lab_slot *slots; /* [reads.n_slots + queue_depth] reads, then writes */
+  int *held;              /* [n_hold] read slots that wait to be checked, a ring */
+  int held_first, n_held;
+  size_t held_done_bytes; /* of the first of them, that were checked */
   struct io_request *requests;
   struct io_completion *completions;
-  uint32_t *order; /* [n_units] */
+  uint32_t *order;                            /* [n_units] */
+  uint64_t read_base_bytes, write_base_bytes; /* where data and output begin in their files */
   uint64_t read_cursor, write_cursor;
-  uint64_t write_first; /* cursor at the pass's start */
-  uint64_t writes_left; /* before an output is full */
+  uint64_t write_first;                      /* cursor at the pass's start */
+  uint64_t writes_left;                      /* before an output is full */
+  uint64_t back_first, back_step, back_left; /* pages that are still to be read back */
   int under_way;
   int64_t unsynced;
   bool sync_due, syncing;
@@ -91,10 +123,19 @@ struct lab_bench {
   struct lab_geometry geometry;
   int n_lanes;
   struct lab_lane lanes[LAB_MEMBERS_MAX];
+  bool gave_up; /* a drive did not answer in time: nobody waits for it again */
+  bool bound;   /* the thread was: where it may run else */
+  cpu_set_t unbound;
   /* of the pass under way */
   struct lab_pass_result *result;
   double now_s, start_s, deadline_s;
-  bool verify, over;
+  enum lab_check check;
+  double check_share_s; /* seconds of checks that a second of the pass allows */
+  double idle_start_s;  /* of all processors */
+  bool over;
+  bool reading_back;   /* the pages that the pass wrote */
+  uint32_t generation; /* of written pages: the pass that wrote them */
+  uint64_t n_issued;   /* requests so far: which is the oldest */
   int64_t stream_left[LAB_STREAMS_MAX], stream_open[LAB_STREAMS_MAX];
   int next_stream;
   uint64_t mixed_written;
@@ -104,18 +145,25 @@ struct lab_bench {
 int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *target,
                     const struct lab_setting *setting, struct error *error);
 
-/* Engines, memory and order for a setting: everything that a pass needs. */
+/* Memory that a row needs for its pages, of each member. */
+uint64_t lab_buffers_bytes(const struct lab_setting *setting, const struct lab_geometry *geometry);
+
+/* Engines, memory and order for a setting: everything that a pass needs. Until it is closed the
+ * calling thread runs near the members, where --bind says so and all are on one node. */
 int lab_bench_open(struct lab_bench *bench, struct lab_target *target,
                    const struct lab_setting *setting, struct error *error);
 void lab_bench_close(struct lab_bench *bench);
 
 /* One pass of about time_s seconds (or of all streams), going on in the order where the last one
- * ended. `verify`: every page read is checked as it lands, inside the time. Allocates nothing. */
-int lab_bench_pass(struct lab_bench *bench, double time_s, bool verify,
+ * ended. `spare_cpus`: that checks may take while nothing else is to be done (a previous pass's).
+ * Allocates nothing. */
+int lab_bench_pass(struct lab_bench *bench, double time_s, enum lab_check check, double spare_cpus,
                    struct lab_pass_result *result, struct error *error);
 
-/* After a pass that wrote: reads pages back and checks them; adds to the result. */
-int lab_bench_check_writes(struct lab_bench *bench, struct lab_pass_result *result,
-                           struct error *error);
+/* After a pass that wrote: reads its pages back, all of them up to a bound (LAB_BACK_BYTES), beyond
+ * it evenly spread ones, and checks them; adds to the result's counts. What was written over
+ * within the pass is gone. */
+int lab_bench_read_back(struct lab_bench *bench, struct lab_pass_result *result,
+                        struct error *error);
 
 #endif

@@ -13,7 +13,7 @@
 #include "bench/options_table.h"
 #include "kernels/device.h"
 
-#define BUFFERS_MAX ((uint64_t)4 << 30) /* of one row */
+#define BUFFERS_MAX ((uint64_t)8 << 30) /* of one row */
 
 static bool has(uint32_t choices, int i) {
   return (choices >> i) & 1;
@@ -39,9 +39,8 @@ static void judge(struct storage_lab *lab, struct lab_row *row) {
     snprintf(row->refused, sizeof row->refused, "%.250s", error.message);
     return;
   }
-  uint64_t slot = setting->rw == LAB_READ ? row->geometry.slot_bytes : row->geometry.write_bytes;
-  if (slot * (uint64_t)setting->queue_depth > BUFFERS_MAX)
-    refuse(row, "buffers of queue depth x page size are over 4 GiB");
+  if (lab_buffers_bytes(setting, &row->geometry) > BUFFERS_MAX)
+    refuse(row, "buffers of queue depth x page size are over 8 GiB");
   if (setting->rw != LAB_READ && !target->writable)
     refuse(row, "only read: a file, or a device not named in --destroy-data-on");
   if (setting->rw != LAB_READ && setting->fresh && target->members[0].kind == LAB_DEVICE)
@@ -149,10 +148,8 @@ int lab_rows_plan(struct storage_lab *lab, struct error *error) {
   int failed = lab->rows && row ? 0 : error_set(error, -ENOMEM, "no memory for the lab's rows");
   for (int target = 0; target < lab->n_targets && !failed; target++) {
     *row = (struct lab_row){.target = target};
-    row->setting = (struct lab_setting){.layers = lab->config.layers,
-                                        .seed = options->seed,
-                                        .io_timeout_s = options->io_timeout_s,
-                                        .placement = &lab->placements[target]};
+    row->setting = (struct lab_setting){
+        .layers = lab->config.layers, .seed = options->seed, .io_timeout_s = options->io_timeout_s};
     for (int i = 0; !failed && options_engine_item(options->engine, i, row->setting.engine,
                                                    sizeof row->setting.engine);
          i++)
@@ -183,8 +180,10 @@ static int open_target(struct storage_lab *lab, const char *name, struct error *
   int failed = lab_target_open(target, &config, error);
   if (failed) return failed;
   lab->n_targets++;
-  return topology_placement(options->bind, target->members[0].target.numa_node,
-                            &lab->placements[lab->n_targets - 1], error);
+  for (int i = 0; i < target->n_members && !failed; i++)
+    failed = topology_placement(options->bind, target->members[i].target.numa_node,
+                                &target->members[i].placement, error);
+  return failed;
 }
 
 int storage_lab_open(struct storage_lab *lab, const struct storage_lab_config *config,

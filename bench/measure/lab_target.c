@@ -258,12 +258,13 @@ static bool block_is_right(const struct lab_member *member, uint64_t block, cons
 }
 
 int64_t lab_member_wrong_blocks(const struct lab_member *member, uint64_t at_bytes,
-                                const void *data, size_t bytes) {
+                                const void *data, size_t bytes, uint64_t *first_bytes) {
   if (!member->data && !member->crcs) return -1;
   int64_t wrong = 0;
-  for (size_t i = 0; i < bytes / LAB_BLOCK_BYTES; i++)
-    wrong += !block_is_right(member, at_bytes / LAB_BLOCK_BYTES + i,
-                             (const char *)data + i * LAB_BLOCK_BYTES);
+  for (size_t i = 0; i < bytes; i += LAB_BLOCK_BYTES) {
+    if (block_is_right(member, (at_bytes + i) / LAB_BLOCK_BYTES, (const char *)data + i)) continue;
+    if (wrong++ == 0) *first_bytes = at_bytes + i;
+  }
   return wrong;
 }
 
@@ -279,11 +280,13 @@ static int empty(struct lab_output *output, bool preallocate) {
   return 0;
 }
 
-static int write_over(const struct lab_output *output, const char *zeros) {
+/* *at_bytes: where it stands, or failed. */
+static int write_over(const struct lab_output *output, const char *zeros, uint64_t *at_bytes) {
   for (uint64_t at = 0; at < output->bytes;) {
     uint64_t left = output->bytes - at;
     size_t bytes = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
-    ssize_t n = pwrite(output->fd, zeros, bytes, (off_t)(output->offset_bytes + at));
+    *at_bytes = output->offset_bytes + at;
+    ssize_t n = pwrite(output->fd, zeros, bytes, (off_t)*at_bytes);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return n < 0 ? -errno : -EIO;
     at += (uint64_t)n;
@@ -294,6 +297,7 @@ static int write_over(const struct lab_output *output, const char *zeros) {
 int lab_output_prepare(struct lab_member *member, bool fresh, bool preallocate,
                        struct error *error) {
   struct lab_output *output = fresh ? &member->fresh : &member->reused;
+  uint64_t at_bytes = 0;
   if (output->fd < 0)
     return error_set(error, -EINVAL, "target %s: no %s file to write to", member->path,
                      fresh ? "fresh" : "reused");
@@ -305,13 +309,13 @@ int lab_output_prepare(struct lab_member *member, bool fresh, bool preallocate,
     int failed = memory_map(&zeros, CHUNK_BYTES, NULL, 1, error);
     if (failed) return failed;
     code = empty(output, true);
-    if (!code) code = write_over(output, zeros.address);
+    if (!code) code = write_over(output, zeros.address, &at_bytes);
     memory_unmap(&zeros);
     output->written = code == 0;
   }
   if (code)
-    return error_set(error, code, "preparing a file for new pages in %s: %s", member->path,
-                     strerror(-code));
+    return error_set(error, code, "preparing the file for new pages in %s, at byte %llu: %s",
+                     member->path, (unsigned long long)at_bytes, strerror(-code));
   return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/placement.h"
 #include "io/kv_file.h"
 #include "io/target.h"
 
@@ -43,6 +44,7 @@ struct lab_member {
   uint32_t *crcs;                  /* of a device filled by this run: one per block; or NULL */
   struct lab_output fresh, reused; /* fresh is emptied before each pass */
   double made_s;                   /* seconds that making the data took; 0: it was there */
+  struct placement placement;      /* of the memory and threads that serve it */
 };
 
 struct lab_target {
@@ -70,10 +72,11 @@ int lab_target_open(struct lab_target *target, const struct lab_target_config *c
                     struct error *error);
 void lab_target_close(struct lab_target *target);
 
-/* Blocks of [offset, offset + bytes) (relative to the member's data, whole blocks) whose bytes at
- * `data` are wrong; -1 where nothing is known of them. */
+/* Blocks of [at_bytes, at_bytes + bytes) (relative to the member's data, whole blocks) whose bytes
+ * at `data` are wrong; *first_bytes, where not 0: where the first of them begins, likewise. -1
+ * where nothing is known of them. */
 int64_t lab_member_wrong_blocks(const struct lab_member *member, uint64_t at_bytes,
-                                const void *data, size_t bytes);
+                                const void *data, size_t bytes, uint64_t *first_bytes);
 
 /* Makes an output ready for a pass: a fresh one is emptied and, if `preallocate`, given its blocks;
  * a reused one is written over once. Untimed. */

@@ -14,6 +14,16 @@
 #include "bench/measure/sweep_plan.h"
 
 #define PASS_S 1.0
+#define WARM_UP_S 0.25 /* of reading, before a row's first pass */
+#define ROUNDS_DEFAULT 5
+#define ROUNDS_FIO 15         /* pairs, since drives are bimodal from second to second */
+#define FIO_START_S 0.6       /* until it reads, and after that */
+#define WRITE_BYTES_PER_S 1e9 /* guessed, of a file that is written over before the first round */
+
+int storage_lab_rounds(const struct options *options) {
+  if (options->repeat) return (int)options->repeat;
+  return options->check_with_fio ? ROUNDS_FIO : ROUNDS_DEFAULT;
+}
 
 double storage_lab_time_s(const struct options *options) {
   return options->time_s > 0 ? options->time_s : PASS_S;
@@ -46,8 +56,11 @@ static void note(struct lab_row *row, const struct lab_pass_result *pass) {
                    (row->setting.layout == LAB_TOKEN_MAJOR ? row->setting.layers : 1);
     samples_add(&row->write_bytes_per_s, (double)pass->write_bytes * share / pass->seconds);
   }
-  samples_add(&row->cpu_s_per_gb,
-              pass->cpu_s / ((double)(pass->read_bytes + pass->write_bytes) / 1e9));
+  double gb = (double)(pass->read_bytes + pass->write_bytes) / 1e9;
+  samples_add(&row->cpu_s_per_gb, pass->cpu_s / gb);
+  samples_add(&row->check_s_per_gb, pass->check_s / gb);
+  row->timed_bytes += pass->read_bytes + pass->write_bytes;
+  row->timed_checked_bytes += (uint64_t)pass->checked_blocks * LAB_BLOCK_BYTES;
   double request_bytes = (double)row->setting.payload_bytes *
                          (double)(row->setting.pages_per_layer * row->setting.layers);
   for (int i = 0; i < pass->n_streams; i++)
@@ -57,46 +70,56 @@ static void note(struct lab_row *row, const struct lab_pass_result *pass) {
 }
 
 static void note_checks(struct lab_row *row, const struct lab_pass_result *pass) {
+  const struct lab_wrong *wrong = &pass->wrong;
   row->checked_blocks += pass->checked_blocks;
   row->wrong_blocks += pass->wrong_blocks;
   row->short_count += pass->short_count;
   row->retry_count += pass->retry_count;
+  row->spare_cpus = pass->spare_cpus;
+  if (!wrong->member || row->wrong_at[0]) return;
+  bool unnamed = wrong->written && wrong->member->kind == LAB_DIRECTORY;
+  snprintf(row->wrong_at, sizeof row->wrong_at, "byte %llu of %s%s (page %llu)",
+           (unsigned long long)wrong->offset_bytes, unnamed ? "the file for new pages in " : "",
+           unnamed ? wrong->member->path : wrong->member->data_path,
+           (unsigned long long)wrong->page);
 }
 
-/* The timed pass, then what is checked beside it. */
-static int pass_once(struct storage_lab *lab, struct lab_row *row, double time_s, bool keep,
-                     struct error *error) {
-  struct lab_bench *bench = &lab->bench;
-  struct cold_probe probes[LAB_MEMBERS_MAX];
-  bool reads = row->setting.rw != LAB_WRITE;
-  /* What rows through the page cache left there. */
-  for (int i = 0; i < bench->n_lanes; i++) lab_member_drop_cache(bench->lanes[i].member);
-  if (row->setting.fresh) {
-    for (int i = 0; i < bench->n_lanes; i++) {
-      int failed = lab_output_prepare(&lab->targets[row->target].members[i], true,
-                                      row->setting.preallocate, error);
-      if (failed) return failed;
-    }
-  }
-  cold_begin_all(bench, probes);
-  int failed = lab_bench_pass(bench, time_s, false, &lab->pass, error);
-  if (failed) return failed;
-  if (reads) cold_end_all(bench, probes, row, lab->pass.read_bytes);
-  if (row->setting.rw == LAB_WRITE) failed = lab_bench_check_writes(bench, &lab->pass, error);
-  note_checks(row, &lab->pass);
-  if (keep) note(row, &lab->pass);
+static int prepare_fresh(struct storage_lab *lab, const struct lab_row *row, struct error *error) {
+  struct lab_target *target = &lab->targets[row->target];
+  int failed = 0;
+  for (int i = 0; i < target->n_members && row->setting.fresh && !failed; i++)
+    failed = lab_output_prepare(&target->members[i], true, row->setting.preallocate, error);
   return failed;
 }
 
-/* Reading once more with every page checked as it lands: proof of the bytes, and what it costs. */
-static int pass_verified(struct storage_lab *lab, struct lab_row *row, double time_s,
-                         struct error *error) {
-  if (row->setting.rw != LAB_READ) return 0;
-  int failed = lab_bench_pass(&lab->bench, time_s, true, &lab->verified, error);
+/* The timed pass; what it wrote is read back after it. */
+static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_s,
+                      struct error *error) {
+  struct lab_bench *bench = &lab->bench;
+  struct cold_probe probes[LAB_MEMBERS_MAX];
+  /* What rows through the page cache left there. */
+  for (int i = 0; i < bench->n_lanes; i++) lab_member_drop_cache(bench->lanes[i].member);
+  int failed = prepare_fresh(lab, row, error);
   if (failed) return failed;
-  note_checks(row, &lab->verified);
-  samples_add(&row->verified_bytes_per_s,
-              (double)lab->verified.useful_read_bytes / lab->verified.seconds);
+  cold_begin_all(bench, probes);
+  failed = lab_bench_pass(bench, time_s, LAB_CHECK_IDLE, row->spare_cpus, &lab->pass, error);
+  if (failed) return failed;
+  if (row->setting.rw != LAB_WRITE) cold_end_all(bench, probes, row, lab->pass.read_bytes);
+  failed = lab_bench_read_back(bench, &lab->pass, error);
+  note_checks(row, &lab->pass);
+  note(row, &lab->pass);
+  return failed;
+}
+
+/* Reading once more without checks; `counts`: as a sample of what that makes faster. */
+static int pass_unchecked(struct storage_lab *lab, struct lab_row *row, double time_s, bool counts,
+                          struct error *error) {
+  int failed = lab_bench_pass(&lab->bench, time_s, LAB_CHECK_LAST, NAN, &lab->beside, error);
+  if (failed) return failed;
+  note_checks(row, &lab->beside);
+  if (counts)
+    samples_add(&row->unchecked_bytes_per_s,
+                (double)lab->beside.useful_read_bytes / lab->beside.seconds);
   return 0;
 }
 
@@ -123,18 +146,30 @@ static void note_fio(struct lab_row *row, const struct lab_pass_result *pass,
   samples_add(&row->fio_cpu_ratio, pass->cpu_s / (bytes / 1e9) / rate->cpu_s_per_gb);
 }
 
+/* A row's first round: drive and memory get going, and what processors are idle is seen. */
+static int warm_up(struct storage_lab *lab, struct lab_row *row, double time_s,
+                   struct error *error) {
+  row->spare_cpus = NAN;
+  if (row->setting.rw != LAB_READ || row->setting.streams > 0) return 0;
+  return pass_unchecked(lab, row, fmin(time_s, WARM_UP_S), false, error);
+}
+
+/* One round: the timed pass, beside it an unchecked one of reads, and fio next to the one that
+ * does what fio does; the other way round every second time, so that a drift favours none
+ * (A B B A). */
 static int measure(struct storage_lab *lab, struct lab_row *row, struct error *error) {
   const struct options *options = lab->config.options;
   double time_s = storage_lab_time_s(options);
   struct lab_fio_rate rate = {0};
-  bool first = lab->rounds % 2 == 1; /* fio first */
-  int failed = 0;
-  if (options->check_with_fio && first) failed = run_fio(lab, row, time_s, &rate, error);
-  if (!failed) failed = pass_once(lab, row, time_s, true, error);
-  if (!failed && options->check_with_fio && !first)
-    failed = run_fio(lab, row, time_s, &rate, error);
-  if (!failed) note_fio(row, &lab->pass, &rate);
-  if (!failed) failed = pass_verified(lab, row, time_s, error);
+  bool reads = row->setting.rw == LAB_READ;
+  bool back = lab->rounds % 2 == 1;
+  int failed = row->cpu_s_per_gb.n == 0 ? warm_up(lab, row, time_s, error) : 0;
+  if (!failed && back && options->check_with_fio) failed = run_fio(lab, row, time_s, &rate, error);
+  if (!failed && back && reads) failed = pass_unchecked(lab, row, time_s, true, error);
+  if (!failed) failed = pass_timed(lab, row, time_s, error);
+  if (!failed && !back && reads) failed = pass_unchecked(lab, row, time_s, true, error);
+  if (!failed && !back && options->check_with_fio) failed = run_fio(lab, row, time_s, &rate, error);
+  if (!failed) note_fio(row, reads ? &lab->beside : &lab->pass, &rate);
   return failed;
 }
 
@@ -161,16 +196,36 @@ static int measure_row(struct storage_lab *lab, struct lab_row *row, struct erro
 
 /* ---- rounds ---- */
 
-double storage_lab_expected_s(const struct storage_lab *lab) {
+double storage_lab_row_s(const struct storage_lab *lab, const struct lab_row *row) {
   const struct options *options = lab->config.options;
+  if (row->refused[0]) return 0;
   double time_s = storage_lab_time_s(options);
-  double all_s = 0;
+  bool fio = options->check_with_fio && row->setting.rw != LAB_MIXED;
+  /* Reads: with checks and without. Writes: they are read back. */
+  return 2 * time_s + (fio ? time_s + FIO_START_S : 0);
+}
+
+/* Before the first round each target's reused file is written over once. */
+static double prepare_s(const struct storage_lab *lab, int target) {
   for (int i = 0; i < lab->n_rows; i++) {
-    if (lab->rows[i].refused[0]) continue;
-    all_s += time_s * (lab->rows[i].setting.rw == LAB_READ ? 2 : 1);
-    if (options->check_with_fio) all_s += time_s;
+    const struct lab_row *row = &lab->rows[i];
+    if (row->target == target && row->setting.rw != LAB_READ && !row->setting.fresh &&
+        !row->refused[0])
+      return (double)lab->targets[target].working_set_bytes / WRITE_BYTES_PER_S;
   }
-  return all_s;
+  return 0;
+}
+
+double storage_lab_expected_s(const struct storage_lab *lab, int rounds) {
+  double round_s = 0, once_s = 0;
+  for (int i = 0; i < lab->n_rows; i++) {
+    round_s += storage_lab_row_s(lab, &lab->rows[i]);
+    once_s += lab->rows[i].refused[0] ? 0 : WARM_UP_S;
+  }
+  for (int i = 0; i < lab->n_targets; i++) once_s += prepare_s(lab, i);
+  double all_s = once_s + round_s * rounds;
+  double budget_s = lab->config.options->budget_s;
+  return budget_s > 0 ? fmin(all_s, fmax(budget_s, once_s + round_s)) : all_s;
 }
 
 int storage_lab_round(struct storage_lab *lab, int (*interrupted)(void),
@@ -190,6 +245,10 @@ int storage_lab_round(struct storage_lab *lab, int (*interrupted)(void),
 }
 
 /* ---- units ---- */
+
+double lab_row_checked_share(const struct lab_row *row) {
+  return fmin(1, (double)row->timed_checked_bytes / (double)row->timed_bytes);
+}
 
 double lab_row_s_per_token(const struct lab_row *row, double bytes_per_s) {
   double bytes_per_token = (double)row->setting.payload_bytes * row->setting.layers /

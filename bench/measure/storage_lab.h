@@ -21,12 +21,15 @@ struct lab_row {
   struct lab_setting setting;
   struct lab_geometry geometry;
   struct samples read_bytes_per_s, write_bytes_per_s; /* one a pass; of payload */
-  struct samples verified_bytes_per_s; /* reading with every page checked as it lands */
-  struct samples cpu_s_per_gb;
-  struct samples stream_bytes_per_s; /* of one request, each stream of each pass */
+  struct samples unchecked_bytes_per_s;        /* reading without any check: what checking costs */
+  struct samples cpu_s_per_gb, check_s_per_gb; /* of the process without checks; of checks */
+  struct samples stream_bytes_per_s;           /* of one request, each stream of each pass */
   struct samples fio_bytes_per_s, fio_ratio, fio_cpu_ratio;
   struct latency read_latency, write_latency;
-  int64_t checked_blocks, wrong_blocks;
+  int64_t checked_blocks, wrong_blocks;      /* of all passes */
+  uint64_t timed_bytes, timed_checked_bytes; /* of those that samples are of */
+  char wrong_at[PATH_MAX + 96];              /* where the first wrong byte was; "" */
+  double spare_cpus; /* that the last pass left idle, or used for checks; NaN unknown */
   int64_t short_count, retry_count;
   struct cold_result cold; /* of the least proven pass */
   bool cold_known;
@@ -48,12 +51,11 @@ struct storage_lab {
   struct storage_lab_config config;
   int n_targets;
   struct lab_target *targets; /* [n_targets] */
-  struct placement placements[LAB_TARGETS_MAX];
   int n_rows;
   struct lab_row *rows; /* [n_rows] */
   int rounds;           /* complete */
   struct lab_bench bench;
-  struct lab_pass_result pass, verified;
+  struct lab_pass_result pass, beside;
   int bench_row; /* whose bench is open */
 };
 
@@ -69,8 +71,16 @@ int storage_lab_round(struct storage_lab *lab, int (*interrupted)(void),
                       void (*before)(void *context, const struct lab_row *row), void *context,
                       struct error *error);
 
-/* Rows that were measured; seconds that one round is expected to take. */
-double storage_lab_expected_s(const struct storage_lab *lab);
+/* Seconds that a row is expected to take in one round, and all rows in `rounds`: passes, fio,
+ * checks, and what is written before the first. */
+double storage_lab_row_s(const struct storage_lab *lab, const struct lab_row *row);
+double storage_lab_expected_s(const struct storage_lab *lab, int rounds);
+
+/* Rounds that the options ask for. */
+int storage_lab_rounds(const struct options *options);
+
+/* The share of the timed passes' bytes that was checked; NaN where nothing was timed. */
+double lab_row_checked_share(const struct lab_row *row);
 
 /* R or W, seconds per token over all layers, from a rate of payload; and seconds of one layer's
  * pages of n_tokens. */

@@ -92,8 +92,10 @@ static json_t *row_to_json(const struct storage_lab *lab, const struct lab_row *
   if (row->setting.rw == LAB_MIXED)
     set(json, "write_page_latency_s", latency_to_json(&row->write_latency));
   set(json, "cpu_s_per_gb", interval(&row->cpu_s_per_gb));
-  set(json, "verified_bytes_per_s",
-      row->verified_bytes_per_s.n ? interval(&row->verified_bytes_per_s) : json_null());
+  set(json, "check_s_per_gb", interval(&row->check_s_per_gb));
+  set(json, "unchecked_bytes_per_s",
+      row->unchecked_bytes_per_s.n ? interval(&row->unchecked_bytes_per_s) : json_null());
+  set(json, "checked_share", result_real(row->checked_blocks ? lab_row_checked_share(row) : NAN));
   set(json, "checked_bytes", json_integer((json_int_t)row->checked_blocks * LAB_BLOCK_BYTES));
   set(json, "wrong_bytes",
       row->checked_blocks ? json_integer((json_int_t)row->wrong_blocks * LAB_BLOCK_BYTES)

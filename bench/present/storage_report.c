@@ -35,7 +35,8 @@ static const struct table_column row_columns[] = {
     {.title = "p99.9", .name = "page_latency_p999_s", .kind = TABLE_SECONDS},
     {.title = "request", .name = "stream_bytes_per_s", .kind = TABLE_RATE},
     {.title = "CPU", .name = "cpu_s_per_gb", .unit = "s/GB", .kind = TABLE_REAL, .digits = 3},
-    {.title = "checked", .name = "verify_cost", .kind = TABLE_CHANGE, .digits = 0},
+    {.title = "checked", .name = "checked_share", .kind = TABLE_PERCENT, .digits = 0},
+    {.title = "checks' cost", .name = "check_cost", .kind = TABLE_CHANGE, .digits = 0},
     {.title = "fio", .name = "fio_ratio", .unit = "ours/fio", .kind = TABLE_REAL, .digits = 3},
     {.title = "#wrong", .name = "wrong_blocks", .unit = "blocks", .kind = TABLE_COUNT},
     {.title = "cold", .name = "cold", .kind = TABLE_TEXT},
@@ -79,7 +80,8 @@ static void add_row(struct table *table, const struct storage_lab *lab, const st
   table_real(table, latency_quantile_s(latency, 0.999));
   table_real(table, median_of(&row->stream_bytes_per_s));
   table_real(table, median_of(&row->cpu_s_per_gb));
-  table_real(table, median_of(&row->verified_bytes_per_s) / rate - 1);
+  table_real(table, row->checked_blocks > 0 ? lab_row_checked_share(row) : NAN);
+  table_real(table, rate / median_of(&row->unchecked_bytes_per_s) - 1);
   table_real(table, median_of(&row->fio_ratio));
   if (row->checked_blocks > 0)
     table_count(table, row->wrong_blocks);

@@ -1,0 +1,184 @@
+/*
+ * Checks that cost the measurement nothing.
+ *
+ * A CRC reads each byte at 7 to 15 GB/s of one processor: beside a drive of 2 GB/s that time lies
+ * idle anyway, beside a path that keeps all processors busy (a loop device in memory on two cores)
+ * it would be taken from the kernel's own threads. So pages are checked only while the thread has
+ * nothing to reap, a piece at a time, and only for half of the processor time that a pass before
+ * found idle, or for 1/50 of the box, whichever is more. Both bounds hold the cost below what the
+ * rates of passes with and without checks can show.
+ */
+#include "bench/measure/lab_check.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define PIECE_BYTES ((size_t)64 << 10) /* a completion waits no longer than its check takes */
+#define LEAST_SHARE 0.02               /* of the box's processors */
+#define SPARE_SHARE 0.5                /* of those found idle */
+#define SPARE_UNKNOWN 0.5              /* processors taken for idle in a row's first pass */
+#define HEAD_START_S 0.002             /* allowed at once */
+
+/* Seconds that all processors together have been idle; NaN unknown. */
+static double idle_cpu_s(void) {
+  char text[256];
+  double user, nice, system, idle, waiting;
+  int fd = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (n <= 0) return NAN;
+  text[n] = '\0';
+  if (sscanf(text, "cpu %lf %lf %lf %lf %lf", &user, &nice, &system, &idle, &waiting) != 5)
+    return NAN;
+  return (idle + waiting) / (double)sysconf(_SC_CLK_TCK);
+}
+
+void lab_check_begin(struct lab_bench *bench, double spare_cpus) {
+  double least = LEAST_SHARE * (double)sysconf(_SC_NPROCESSORS_ONLN);
+  if (isnan(spare_cpus)) spare_cpus = SPARE_UNKNOWN;
+  bench->check_share_s = fmax(least, SPARE_SHARE * spare_cpus);
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct lab_lane *lane = &bench->lanes[i];
+    lane->held_first = lane->n_held = 0;
+    lane->held_done_bytes = 0;
+    for (int k = 0; k < lab_lane_slots(lane); k++) lane->slots[k].bytes = lane->slots[k].issued = 0;
+  }
+  bench->idle_start_s = idle_cpu_s();
+}
+
+static void note_wrong(struct lab_bench *bench, const struct lab_lane *lane,
+                       const struct lab_slot *slot, uint64_t at_bytes) {
+  struct lab_wrong *wrong = &bench->result->wrong;
+  if (wrong->member) return;
+  uint64_t base_bytes = bench->reading_back ? lane->write_base_bytes : lane->read_base_bytes;
+  *wrong = (struct lab_wrong){.member = lane->member,
+                              .offset_bytes = base_bytes + at_bytes,
+                              .page = slot->page,
+                              .written = bench->reading_back};
+}
+
+/* ---- pages that were read ---- */
+
+/* Checks [at, at + bytes) of a read slot. */
+static void check_part(struct lab_bench *bench, struct lab_lane *lane, int slot, size_t at,
+                       size_t bytes) {
+  struct lab_slot *held = &lane->slots[slot];
+  const char *data = page_pool_address(&lane->reads, slot);
+  uint64_t first = 0;
+  int64_t wrong =
+      lab_member_wrong_blocks(lane->member, held->at_bytes + at, data + at, bytes, &first);
+  if (wrong < 0) return;
+  bench->result->checked_blocks += (int64_t)(bytes / LAB_BLOCK_BYTES);
+  bench->result->wrong_blocks += wrong;
+  if (wrong > 0) note_wrong(bench, lane, held, first);
+}
+
+static void check_slot(struct lab_bench *bench, struct lab_lane *lane, int slot) {
+  check_part(bench, lane, slot, 0, lane->slots[slot].bytes);
+  lane->slots[slot].bytes = 0;
+}
+
+static bool can_be_checked(const struct lab_lane *lane) {
+  return (lane->member->data || lane->member->crcs) && !lane->engine->info.emulated;
+}
+
+/* Checks up to `bytes` more of the lane's oldest waiting page. */
+static void go_on(struct lab_bench *bench, struct lab_lane *lane, size_t bytes) {
+  int slot = lane->held[lane->held_first];
+  struct lab_slot *held = &lane->slots[slot];
+  size_t left = held->bytes - lane->held_done_bytes;
+  if (bytes > left) bytes = left;
+  check_part(bench, lane, slot, lane->held_done_bytes, bytes);
+  lane->held_done_bytes += bytes;
+  if (lane->held_done_bytes < held->bytes) return;
+  held->bytes = 0;
+  lane->held_done_bytes = 0;
+  lane->held_first = (lane->held_first + 1) % bench->geometry.n_hold;
+  lane->n_held--;
+  page_pool_give(&lane->reads, slot);
+}
+
+/* The lane where most pages wait; NULL: none do. */
+static struct lab_lane *fullest(struct lab_bench *bench) {
+  struct lab_lane *best = NULL;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct lab_lane *lane = &bench->lanes[i];
+    if (lane->n_held > (best ? best->n_held : 0)) best = lane;
+  }
+  return best;
+}
+
+bool lab_check_is_due(struct lab_bench *bench) {
+  if (!fullest(bench)) return false;
+  if (bench->check == LAB_CHECK_ALL) return true;
+  double elapsed_s = clock_now_s() - bench->start_s;
+  return bench->result->check_s < HEAD_START_S + bench->check_share_s * elapsed_s;
+}
+
+/* go_on(), on the pass's account. */
+static void check_some(struct lab_bench *bench, struct lab_lane *lane, size_t bytes) {
+  double start_s = clock_now_s();
+  go_on(bench, lane, bytes);
+  bench->result->check_s += clock_now_s() - start_s;
+}
+
+void lab_check_piece(struct lab_bench *bench) {
+  check_some(bench, fullest(bench), PIECE_BYTES);
+}
+
+void lab_check_landed(struct lab_bench *bench, struct lab_lane *lane, int slot) {
+  int n_hold = bench->geometry.n_hold;
+  bool holds = bench->check != LAB_CHECK_LAST && can_be_checked(lane);
+  /* All wait: the oldest is checked now, while half of the queue at least is still under way. */
+  bool waits = bench->check == LAB_CHECK_ALL || 2 * lane->under_way >= bench->setting.queue_depth;
+  if (holds && lane->n_held == n_hold && waits && lab_check_is_due(bench))
+    check_some(bench, lane, SIZE_MAX);
+  if (!holds || lane->n_held == n_hold) {
+    page_pool_give(&lane->reads, slot);
+    return;
+  }
+  lane->held[(lane->held_first + lane->n_held++) % n_hold] = slot;
+}
+
+void lab_check_end(struct lab_bench *bench) {
+  struct lab_pass_result *result = bench->result;
+  result->spare_cpus = (idle_cpu_s() - bench->idle_start_s + result->check_s) / result->seconds;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    struct lab_lane *lane = &bench->lanes[i];
+    while (lane->n_held > 0) go_on(bench, lane, SIZE_MAX);
+    if (!can_be_checked(lane) || bench->setting.rw == LAB_WRITE) continue;
+    /* What was given back unchecked, and not used since, is still there. */
+    for (int slot = 0; slot < lane->reads.n_slots; slot++) check_slot(bench, lane, slot);
+  }
+}
+
+/* ---- pages that were written ---- */
+
+/* One block of a page: the slot that its stamp names holds the same. */
+static bool block_is_right(const struct lab_bench *bench, const struct lab_lane *lane,
+                           const char *block, size_t at, uint64_t page) {
+  struct lab_stamp stamp;
+  memcpy(&stamp, block, sizeof stamp);
+  if (stamp.page != page || stamp.generation != bench->generation ||
+      stamp.slot >= (uint32_t)lane->writes.n_slots)
+    return false;
+  const char *written = (const char *)page_pool_address(&lane->writes, (int)stamp.slot) + at;
+  return memcmp(block + sizeof stamp, written + sizeof stamp, LAB_BLOCK_BYTES - sizeof stamp) == 0;
+}
+
+void lab_check_back(struct lab_bench *bench, struct lab_lane *lane, int slot) {
+  const struct lab_slot *held = &lane->slots[slot];
+  const char *data = page_pool_address(&lane->reads, slot);
+  for (size_t at = 0; at < held->bytes; at += LAB_BLOCK_BYTES) {
+    bench->result->checked_blocks++;
+    if (block_is_right(bench, lane, data + at, at, held->page)) continue;
+    bench->result->wrong_blocks++;
+    note_wrong(bench, lane, held, held->at_bytes + at);
+  }
+  page_pool_give(&lane->reads, slot);
+}
