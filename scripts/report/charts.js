@@ -22,6 +22,21 @@ function themeOf(name) {
 
 const colorOf = (index) => themeOf("c" + (index % 6));
 
+function barWhiskers(ctx, scale, bars, ends) {
+  bars.forEach((bar, i) => {
+    const [low, high] = (ends[i] || []).map((end) => scale.getPixelForValue(end));
+    if (!Number.isFinite(low) || !Number.isFinite(high)) return;
+    ctx.beginPath();
+    ctx.moveTo(low, bar.y);
+    ctx.lineTo(high, bar.y);
+    for (const x of [low, high]) {
+      ctx.moveTo(x, bar.y - 4);
+      ctx.lineTo(x, bar.y + 4);
+    }
+    ctx.stroke();
+  });
+}
+
 /* Whiskers of intervals, and dashed vertical lines with their names. */
 const extras = {
   id: "extras",
@@ -29,10 +44,11 @@ const extras = {
     const {ctx, chartArea: area, scales} = chart;
     ctx.save();
     chart.data.datasets.forEach((set, index) => {
-      if (!set.whiskers || !chart.isDatasetVisible(index)) return;
-      ctx.strokeStyle = set.borderColor;
+      if (!chart.isDatasetVisible(index)) return;
+      ctx.strokeStyle = set.ends ? themeOf("ink") : set.borderColor;
       ctx.lineWidth = 1.5;
-      for (const point of set.data) {
+      if (set.ends) barWhiskers(ctx, scales.x, chart.getDatasetMeta(index).data, set.ends);
+      for (const point of set.whiskers ? set.data : []) {
         if (!Number.isFinite(point.low) || !Number.isFinite(point.high)) continue;
         const x = scales.x.getPixelForValue(point.x);
         const low = scales.y.getPixelForValue(point.low),
@@ -67,13 +83,33 @@ const extras = {
 
 /* The ends of all whiskers, so that none leaves the picture. */
 function reachOf(series) {
-  const ends = series.flatMap((s) => (s.points || []).flatMap((p) => [p.low, p.high]))
-                   .filter(Number.isFinite);
+  const ends =
+      series
+          .flatMap(
+              (s) => (s.points || []).flatMap((p) => [p.low, p.high]).concat((s.ends || []).flat()))
+          .filter(Number.isFinite);
   return ends.length ? {suggestedMin: Math.min(...ends), suggestedMax: Math.max(...ends)} : {};
+}
+
+/* An axis of few known values, such as page sizes: these are named, and have room beside them. */
+function ownTicks(axis) {
+  const values = axis.ticks;
+  return {
+    min: values[0] / 1.3,
+    max: values[values.length - 1] * 1.3,
+    afterBuildTicks(scale) { scale.ticks = values.map((value) => ({value})); },
+    ticks: {
+      color: themeOf("muted"),
+      maxRotation: 0,
+      autoSkipPadding: 8,
+      callback: (value) => axis.bytes ? format.bytes(value) : significant(value)
+    }
+  };
 }
 
 function axisOf(axis, position, reach) {
   const logarithmic = axis.log;
+  if (axis.ticks) return {...axisOf({...axis, ticks: null}, position, reach), ...ownTicks(axis)};
   return {
     type: logarithmic ? "logarithmic" : "linear",
     ...(logarithmic ? {} : reach),
@@ -115,6 +151,7 @@ function datasetOf(series, spec) {
       data: series.values,
       backgroundColor: color,
       borderColor: color,
+      ends: series.ends,
       stack: spec.stacked ? "one" : undefined
     };
   return {
@@ -134,8 +171,15 @@ function datasetOf(series, spec) {
   };
 }
 
+/* A value as an axis names it; of an axis of known values, the nearest of them. */
+function onAxis(value, axis, digits) {
+  const off = (known) => Math.abs(Math.log(known / value));
+  const own = axis.ticks ? axis.ticks.reduce((best, v) => off(v) < off(best) ? v : best) : value;
+  return axis.bytes ? format.bytes(own) : significant(own, digits);
+}
+
 function optionsOf(spec) {
-  const tip = (point, axis) => `${axis.label}: ${significant(point, 4)}`;
+  const tip = (point, axis) => `${axis.label}: ${onAxis(point, axis, 4)}`;
   return {
     responsive: true,
     maintainAspectRatio: false,
@@ -147,7 +191,7 @@ function optionsOf(spec) {
     interaction:
         {mode: spec.bars ? "index" : "nearest", intersect: false, axis: spec.bars ? "y" : "xy"},
     scales: spec.bars ? {
-      x: {...axisOf(spec.y, "x"), stacked: spec.stacked},
+      x: {...axisOf(spec.y, "x", reachOf(spec.series)), stacked: spec.stacked},
       y: {
         stacked: spec.stacked,
         grid: {display: false},
@@ -169,16 +213,21 @@ function optionsOf(spec) {
       },
       tooltip: {
         callbacks:
-            spec.bars ? {label: (item) => `${item.dataset.label}: ` +
-                `${significant(item.raw, 4)}`} : {
-              title: () => "",
-              label:
-                  (item) => [item.dataset.label, tip(item.raw.x, spec.x), tip(item.raw.y, spec.y)]
-                                .concat(Number.isFinite(item.raw.low)
-                                            ? [`95%: ${significant(item.raw.low, 4)} to ${
-                                                  significant(item.raw.high, 4)}`]
-                                            : [])
-            }
+            spec.bars
+                ? {
+                    label: (item) => `${item.dataset.label}: ` +
+                                     `${significant(item.raw, 4)}`
+                  }
+                : {
+                    title: () => "",
+                    label: (item) => [item.dataset.label, tip(item.raw.x, spec.x),
+                                      tip(item.raw.y, spec.y)]
+                                         .concat(Number.isFinite(item.raw.low)
+                                                     ? [`95%: ${significant(item.raw.low, 4)} to ${
+                                                           significant(item.raw.high, 4)}`]
+                                                     : [])
+                                         .concat(item.raw.tip ? [item.raw.tip] : [])
+                  }
       },
     },
   };
@@ -203,7 +252,7 @@ function numbersTable(spec) {
         spec.bars.map(
             (label, i) => [label, ...spec.series.map((s) => significant(s.values[i], 4))]));
   const rows = spec.series.flatMap(
-      (s) => s.points.map((p) => [s.label, significant(p.x, 6), significant(p.y, 4),
+      (s) => s.points.map((p) => [s.label, onAxis(p.x, spec.x, 6), significant(p.y, 4),
                                   significant(p.low, 4), significant(p.high, 4)]));
   return tableOf(spec.title, ["", spec.x.label, spec.y.label, "low", "high"], rows.slice(0, 300));
 }
@@ -225,8 +274,9 @@ function figureOf(spec, id) {
   spec = clean(spec);
   const body = el("div", {}), canvas = el("canvas", {id, role: "img"});
   const caption = el("figcaption", {}, spec.note || "");
-  const numbers = el("details", {open: !haveChart()},
-                     el("summary", {}, "Numbers of “" + spec.title + "”"), body);
+  const numbers =
+      el("details", {open: !haveChart()},
+         el("summary", {}, "Numbers", el("span", {class: "unseen"}, ` of “${spec.title}”`)), body);
   const node = el("figure", {}, el("h3", {}, spec.title),
                   haveChart() ? el("div", {class: "canvas"}, canvas) : null, caption, numbers);
   const fill = () => {

@@ -19,6 +19,7 @@ function keyNumbers(rates) {
                    : {low: NaN, high: NaN};
   return el("dl",
             {class: "numbers", "aria-label": `Rates at ${format.count(rates.n_tokens)} tokens`},
+            rates.target ? numberOf("Target", rates.target, rates.stands_on) : null,
             numberOf("T, compute per token", format.seconds(rates.T.value),
                      rangeText(rates.T, format.seconds)),
             numberOf("R, read per token", format.seconds(rates.R.value),
@@ -98,6 +99,7 @@ function warningsOf(result) {
 
 /* The result's charts as specs, its tables as nodes. */
 function contentOf(result) {
+  if (list(result.targets).length) return storageContent(result);
   const specs = [], nodes = [];
   if (overlapPoints(result).length || list(result.points).length) {
     for (const rates of ratesOf(result))
@@ -113,7 +115,7 @@ function contentOf(result) {
   }
   if (result.command === "verify") nodes.push(verifyTable(result));
   if (result.command === "doctor") nodes.push(doctorTable(result));
-  return {specs, nodes};
+  return {before: [], specs, nodes};
 }
 
 function figures(specs, prefix) {
@@ -138,82 +140,22 @@ function resultSection(entry, index, open, told) {
   section.addEventListener("toggle", () => {
     if (!section.open || built) return;
     built = true;
-    const {specs, nodes} = contentOf(result);
+    const {before, specs, nodes} = contentOf(result);
     const charts = figures(specs, id);
     if (entry.trace) charts.grid.append(timelineFigure(entry.trace));
     if (!told)
       body.append(el("p", {}, text(result.answer)), ...[chips(labelsOf(result))].filter(Boolean));
-    body.append(...ratesOf(result).slice(told ? 1 : 0).map((r) => keyNumbers(r)), charts.grid,
-                ...nodes, ...[warningsOf(result), boxOf(result)].filter(Boolean));
+    const rates = list(result.targets).length ? [] : ratesOf(result).slice(told ? 1 : 0);
+    body.append(...rates.map((r) => keyNumbers(r)), ...before, charts.grid, ...nodes,
+                ...[warningsOf(result), boxOf(result)].filter(Boolean));
     if (!specs.length && !nodes.length && !entry.trace)
       body.prepend(notice(
           "This result holds nothing that this page knows how to draw; its settings and box " +
-              "are below."));
+          "are below."));
     charts.draw();
   });
   section.open = open;
   return section;
-}
-
-/* ---- several results ---- */
-
-function comparison(entries) {
-  const rows = entries.flatMap((entry) => ratesOf(entry.result).map((rates) => ({entry, rates})));
-  if (rows.length < 2) return null;
-  const base = rows[0];
-  const like = (row) => row.rates.n_tokens === base.rates.n_tokens &&
-                        modelOf(row.entry.result) === modelOf(base.entry.result);
-  const rate = (row, key) => {
-    const told = row === base ? {text: "baseline"}
-                 : like(row)  ? differenceText(row.rates[key], base.rates[key], true)
-                              : {text: "other model or length"};
-    return {
-      text: [format.seconds(row.rates[key].value), el("small", {}, told.text)],
-      class: told.class
-    };
-  };
-  const words = (value) => ({text: value, class: "text"});
-  const table = tableOf(`Results side by side; changes against ${text(base.entry.file)}`,
-                        [
-                          {text: "result"}, {text: "storage", class: "text"}, "tokens", "T", "R",
-                          "W", "e", "α*", "best ×", {text: "conditions", class: "text"}
-                        ],
-                        rows.map((row) => {
-                          const {entry, rates} = row, result = entry.result;
-                          return [
-                            words([text(entry.file), el("small", {}, titleOf(result))]),
-                            words(targetOf(result)), format.count(rates.n_tokens), rate(row, "T"),
-                            rate(row, "R"), rate(row, "W"), significant(rates.e),
-                            significant(rates.alpha_star), significant(rates.best_speedup),
-                            words(labelsOf(result).map((l) => l.text).join("; "))
-                          ];
-                        }));
-  const sweeps = rows.filter((row) => overlapPoints(row.entry.result, row.rates.n_tokens).length);
-  const specs = sweeps.length > 1 ? [{
-    title: "Speedup of each sweep",
-    note: "Each against its own recompute; compare like with like.",
-    x: {label: "α", min: 0, max: 1},
-    y: {label: "speedup (×)"},
-    series: sweeps.slice(0, 12).map(
-        (row, i) => ({
-          label: `${text(row.entry.file)}, ${format.count(row.rates.n_tokens)}`,
-          color: i,
-          line: true,
-          points: overlapPoints(row.entry.result, row.rates.n_tokens)
-                      .map((p) => ({x: num(at(p, "alpha")), y: num(at(p, "speedup"))}))
-        })),
-  }]
-                                  : [];
-  const charts = figures(specs, "compared");
-  const section = el(
-      "section", {id: "compared", "aria-labelledby": "compared-title"},
-      el("h2", {id: "compared-title"}, "Results compared"),
-      el("p", {class: "note"},
-         "“better” and “worse” are said only where the two 95% intervals do not meet; that is " +
-             "stricter than a test at 95%. ",
-         "`refill compare` tests on the raw samples."),
-      table, charts.grid);
-  return {section, draw: charts.draw};
 }
 
 /* ---- the page ---- */
@@ -231,11 +173,19 @@ function answering(entries) {
   return answers.find((e) => e.result.command === "sweep") || answers[0];
 }
 
+/* Of a sweep the first length, of storage the target that reads fastest: what the answer is of. */
+function headRates(result) {
+  const rates = ratesOf(result);
+  return Array.isArray(result.targets)
+             ? rates.reduce((best, r) => best && best.R.value <= r.R.value ? best : r, undefined)
+             : rates[0];
+}
+
 function headline(first) {
   if (!first)
     return [el("h1", {},
                "Recompute or reload? These results hold no answer yet: run refill sweep.")];
-  const rates = ratesOf(first.result)[0];
+  const rates = headRates(first.result);
   return [
     el("h1", {}, text(first.result.answer)),
     el("p", {class: "note"},
@@ -251,19 +201,19 @@ function contents(entries, compared) {
     ["#results-title", "Results"], ["#planner", "Planner"]
   ];
   document.getElementById("contents")
-      .append(...links.map(([href, name]) =>
-                               el("li", {},
-                                  el("a", {
-                                    href,
-                                    click(event) {
-                                      event.preventDefault(); /* the fragment is the planner's */
-                                      const target = document.querySelector(href);
-                                      target.scrollIntoView();
-                                      target.setAttribute("tabindex", "-1");
-                                      target.focus({preventScroll: true});
-                                    }
-                                  },
-                                     name))));
+      .append(...links.map(
+          ([href, name]) => el("li", {},
+                               el("a", {
+                                 href,
+                                 click(event) {
+                                   event.preventDefault(); /* the fragment is the planner's */
+                                   const target = document.querySelector(href);
+                                   target.scrollIntoView();
+                                   target.setAttribute("tabindex", "-1");
+                                   target.focus({preventScroll: true});
+                                 }
+                               },
+                                  name))));
 }
 
 async function main() {
@@ -271,17 +221,17 @@ async function main() {
   setUpCharts();
   const {report, entries, refused} = readReport();
   const place = document.getElementById("report");
-  const compared = comparison(entries);
+  const compared = comparison(entries, list(report.comparisons));
   const first = answering(entries);
   place.append(...headline(first));
   if (!haveChart())
     place.append(notice(
         "This refill was built without Chart.js (Debian's libjs-chart.js): numbers stand in " +
-            "tables where charts would be."));
+        "tables where charts would be."));
   if (report.samples_left_out === true)
-    place.append(notice(
-        "Raw samples were left out to keep this page small; medians and intervals are all " +
-            "here."));
+    place.append(
+        notice("Raw samples were left out to keep this page small; medians and intervals are all " +
+               "here."));
   for (const entry of refused)
     place.append(notice(`${text(entry.file) || "A file"} is left out: its schema is ${
         text(at(entry, "result", "schema")) || "missing"}, this page reads ${RESULT_SCHEMA}.`));
@@ -292,9 +242,10 @@ async function main() {
   contents(entries, compared);
   if (compared) compared.draw();
   const version = text(report.version);
-  document.getElementById("provenance").textContent = `Made by refill ${version}. ` +
-    "Figures labelled played back, emulated or predicted are not measurements. " +
-    "Charts: Chart.js (MIT).";
+  document.getElementById("provenance").textContent =
+      `Made by refill ${version}. ` +
+      "Figures labelled played back, emulated or predicted are not measurements. " +
+      "Charts: Chart.js (MIT).";
   setUpPlanner(document.getElementById("planner-body"), entries);
   document.documentElement.dataset.ready = "yes";
 }

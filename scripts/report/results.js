@@ -3,25 +3,31 @@
  * The reading of field names is here, so that sections and planner agree.
  */
 
+const measuredRows =
+    (result) => [...list(result.points), ...list(result.storage), ...list(result.rows)];
+
+function layersOf(result) {
+  const of = (name) => num(at(result, "rig", name) ?? at(result, name));
+  return {run: of("layers_run"), all: of("layers_model")};
+}
+
 /* Where numbers are not measurements of this box, in the reader's words. */
 function labelsOf(result) {
   const labels = [];
   const device = at(result, "rig", "device");
-  if (at(device, "played_back") === true)
+  if (at(device, "played_back") === true ||
+      /^playback:/.test(text(at(result, "config", "compute"))))
     labels.push({text: "compute played back, not measured", kind: "warn"});
   if (emulatedDrive(result)) labels.push({text: "drive emulated: no byte stored", kind: "warn"});
-  const [run, all] = [num(at(result, "rig", "layers_run")), num(at(result, "rig", "layers_model"))];
+  const {run, all} = layersOf(result);
   if (run < all) labels.push({text: `${run} of ${all} layers run`, kind: "warn"});
-  const cold = [...list(result.points), ...list(result.storage)]
-                   .map((p) => text(at(p, "cold")))
-                   .find((c) => c !== "");
+  const cold = measuredRows(result).map((p) => text(at(p, "cold"))).find((c) => c !== "");
   if (cold && !cold.startsWith("emulated"))
     labels.push({text: "cold reads: " + cold, kind: cold.startsWith("proven") ? "good" : "warn"});
   if (result.interrupted === true) labels.push({text: "interrupted: incomplete", kind: "bad"});
   if (text(at(result, "refill", "problem")))
     labels.push({text: text(at(result, "refill", "problem")), kind: "bad"});
-  const wrong = [...list(result.points), ...list(result.storage)].reduce(
-      (sum, p) => sum + (num(at(p, "wrong_bytes")) || 0), 0);
+  const wrong = measuredRows(result).reduce((sum, p) => sum + (num(at(p, "wrong_bytes")) || 0), 0);
   if (wrong > 0) labels.push({text: `${format.count(wrong)} WRONG BYTES`, kind: "bad"});
   return labels;
 }
@@ -39,9 +45,11 @@ function chips(labels) {
 }
 
 function modelOf(result) {
-  return text(at(result, "rig", "model")) || text(at(result, "config", "model"));
+  return text(at(result, "rig", "model")) || text(result.model) ||
+         text(at(result, "config", "model"));
 }
 function deviceOf(result) {
+  if (result.command === "storage") return "";
   return text(at(result, "rig", "device", "name")) || text(at(result, "config", "device"));
 }
 
@@ -113,11 +121,52 @@ function fromCalibrate(result, summary) {
   };
 }
 
-/* One entry a prompt length: T, R, W (seconds a token, with intervals), e, alpha*, ... */
+/* A row's rate, bytes/s, as the time of a token, which takes `per_token_s` at the median. */
+function timeOfRate(rate, per_token_s) {
+  const r = interval(rate);
+  return {
+    value: per_token_s,
+    low: per_token_s * r.value / r.high,
+    high: per_token_s * r.value / r.low
+  };
+}
+
+/* One entry a target; T comes from elsewhere (--compute) and has no interval. */
+function fromStorage(result) {
+  const rows = list(result.rows), names = targetNames(result);
+  const none = {value: NaN, low: NaN, high: NaN};
+  return list(result.targets).map((target, place) => {
+    const s = list(at(target, "summary"))[0];
+    const rate = (best, field, per) => {
+      const row = rows[num(at(s, best))];
+      return row ? timeOfRate(at(row, field), num(at(s, per))) : none;
+    };
+    return {
+      place,
+      target: names[place],
+      stands_on: standsOn(target),
+      n_tokens: num(at(s, "n_tokens")),
+      T: {...none, value: num(at(s, "compute_s_per_token"))},
+      R: rate("best_read_row", "read_bytes_per_s", "read_s_per_token"),
+      W: rate("best_write_row", "write_bytes_per_s", "write_s_per_token"),
+      e: num(at(s, "e")),
+      alpha_star: num(at(s, "alpha_star")),
+      alpha_star_constant: num(at(s, "alpha_star_constant_t")),
+      break_even: num(at(s, "break_even_tokens")),
+      best_speedup: num(at(s, "recompute_s")) / num(at(s, "model_pipelined_s")),
+      best_alpha: num(at(s, "alpha")),
+      recompute_s: num(at(s, "recompute_s")),
+    };
+  });
+}
+
+/* One entry a prompt length (of storage, a target): T, R, W (seconds a token, with intervals), e,
+ * alpha*, ... */
 function ratesOf(result) {
-  const found = Array.isArray(result.summary) ? list(result.summary)
-                                                    .filter((s) => s && typeof s === "object")
-                                                    .map((s) => fromSweep(result, s))
+  const found = Array.isArray(result.targets)   ? fromStorage(result)
+                : Array.isArray(result.summary) ? list(result.summary)
+                                                      .filter((s) => s && typeof s === "object")
+                                                      .map((s) => fromSweep(result, s))
                 : result.summary && typeof result.summary === "object"
                     ? [fromCalibrate(result, result.summary)]
                     : [];
@@ -134,17 +183,4 @@ function accelerationInterval({T, R, e}) {
     low: wasm.ttft_token_acceleration(T.low, R.high),
     high: wasm.ttft_token_acceleration(T.high, R.low)
   };
-}
-
-const SAME = 0.01; /* a difference that nobody can use, however certain */
-
-/* "better" or "worse" only where intervals do not meet: stricter than a test at 95%. */
-function differenceText(value, base, lowerIsBetter) {
-  if (![value.low, value.high, base.low, base.high].every(Number.isFinite))
-    return {text: "no interval"};
-  const change = format.change(value.value / base.value - 1);
-  if (Math.abs(value.value / base.value - 1) < SAME) return {text: change + ", the same"};
-  if (value.low <= base.high && base.low <= value.high) return {text: change + ", within noise"};
-  const better = lowerIsBetter ? value.value < base.value : value.value > base.value;
-  return {text: change + (better ? ", better" : ", worse"), class: better ? "good" : "bad"};
 }

@@ -35,7 +35,7 @@ expect 1 "$refill" compare "$work/fast.json" "$work/slow.json" --fail-if read_al
 expect 2 "$refill" compare "$work/fast.json" "$work/slow.json" --fail-if nonsense:20%
 says nonsense
 
-# Two results of storage: the same rows by target, page and depth; what is slower; what has no match.
+# Two results of storage: rows by target, page and depth; what is slower; what has no match.
 storage() {
   local name=$1
   shift

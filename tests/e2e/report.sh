@@ -30,6 +30,13 @@ expect 0 "$refill" calibrate --device cpu --model mha-125m --layers 1 --tokens 1
   --page-tokens 16,64 --queue-depth 4 --target "$work" -o calibrate.json
 expect 0 "$refill" verify --device cpu --model mha-125m --layers 1 --tokens 128 \
   --target "$work" -o verify.json
+mkdir one two
+storage() {
+  expect 0 "$refill" storage --target one --target two --working-set 8MiB --time 5ms --repeat 5 \
+    --queue-depth 2,8 --compute playback:h100-sxm-llama-3-70b "$@"
+}
+storage --page-tokens 16,64 --rw read,write -o storage.json
+storage --page-tokens 16,128 --rw read,write -o later.json
 "$refill" doctor --target "$work" -o doctor.json >/dev/null 2>&1
 
 # ---- what it refuses, each with a clear word and exit 2 ----

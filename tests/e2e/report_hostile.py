@@ -20,7 +20,7 @@ def fill(value, at=0):
         return {
             key: (
                 fill(own, at + i)
-                if key not in ("schema", "command", "policy", "regime", "part")
+                if key not in ("schema", "command", "policy", "regime", "part", "rw")
                 else own
             )
             for i, (key, own) in enumerate(value.items())
@@ -80,6 +80,19 @@ def write_results(directory):
             "command_line": {"0": 1},
             "refill": None,
             "started": [],
+        },
+    )
+    with open(os.path.join(directory, "storage.json"), encoding="utf-8") as file:
+        storage = json.load(file)
+    write(directory, "hostile-storage.json", fill(storage))
+    write(
+        directory,
+        "wrong-storage.json",
+        {
+            "schema": "refill/1",
+            "command": "storage",
+            "targets": [None, 3, {"target": 5, "summary": [7, {"best_read_row": -1}]}],
+            "rows": [1, None, {"rw": 7}, {"rw": "read", "read_bytes_per_s": {"median": 1e9}}],
         },
     )
     huge = dict(sweep)

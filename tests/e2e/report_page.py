@@ -48,6 +48,8 @@ def check_page(browser):
         "calibrate.json",
         "verify.json",
         "doctor.json",
+        "storage.json",
+        "later.json",
     )
     check(size < 2_000_000, f"page of {size} bytes")
     screen(browser, 1280)
@@ -78,11 +80,40 @@ def check_page(browser):
         "played back, not measured",
         "drive emulated",
         "Results compared",
-        "better",
         "T, compute per token",
+        "What each target gives",
+        "Reads over page size",
+        "Latency against rate",
+        "one, ",
+        "faster",
+        "Left out, in one of them alone",
     ):
         check(wanted in words, f"'{wanted}' is not on the page")
+    check_verdicts(browser)
     no_complaint(browser, "page.html")
+
+
+def check_verdicts(browser):
+    """What the page calls changed is what `refill compare` does."""
+    told = browser.execute_script(
+        """return [...document.querySelectorAll('#compared details')]
+      .filter((d) => d.querySelector('summary').textContent.startsWith('B = faster.json'))
+      .flatMap((d) => [...d.querySelector('table').querySelectorAll('tbody tr')])
+      .map((tr) => [...tr.cells].map((c) => c.textContent))"""
+    )
+    run = subprocess.run(
+        [REFILL, "compare", "sweep.json", "faster.json", "-o", "compared.json"],
+        cwd=WORK,
+        capture_output=True,
+        text=True,
+    )
+    check(run.returncode == 0, run.stderr)
+    with open(os.path.join(WORK, "compared.json"), encoding="utf-8") as file:
+        rows = [r for r in json.load(file)["rows"] if r["main"] or r["array"] == "summary"]
+    check(
+        [[t[0], t[1], t[7]] for t in told] == [[r["key"], r["field"], r["verdict"]] for r in rows],
+        f"the page's verdicts differ from compare's: {told} {rows}",
+    )
 
 
 def check_keyboard(browser):
@@ -174,6 +205,8 @@ def check_hostile(browser):
         "hostile-trace.json",
         "missing.json",
         "wrong-kinds.json",
+        "hostile-storage.json",
+        "wrong-storage.json",
         "huge.json",
         "sweep.json",
     )
