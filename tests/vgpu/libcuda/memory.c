@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/vgpu/libcuda/state.h"
+#include "tests/vgpu/memory/order.h"
 
 driver_result enter_memory_alloc(driver_pointer *pointer, size_t bytes) {
   ENTER(memory_alloc, NEEDS_CONTEXT);
@@ -62,9 +63,9 @@ driver_result enter_host_register(void *address, size_t bytes, unsigned flags) {
     return RESULT_INVALID_VALUE;
   }
   if (!is_mapped(start, bytes, page)) return RESULT_INVALID_VALUE;
-  pthread_mutex_lock(&vgpu()->lock);
+  order_lock(&vgpu()->lock);
   driver_result result = add_range(vgpu(), start, bytes);
-  pthread_mutex_unlock(&vgpu()->lock);
+  order_unlock(&vgpu()->lock);
   return result;
 }
 
@@ -73,7 +74,7 @@ driver_result enter_host_unregister(void *address) {
   struct vgpu *state = vgpu();
   driver_result result = RESULT_HOST_MEMORY_NOT_REGISTERED;
   streams_drain();
-  pthread_mutex_lock(&state->lock);
+  order_lock(&state->lock);
   for (size_t i = 0; i < state->n_host; i++) {
     if (state->host[i].start != (uintptr_t)address) continue;
     size_t bytes = state->host[i].end - state->host[i].start;
@@ -83,7 +84,7 @@ driver_result enter_host_unregister(void *address) {
     result = RESULT_OK;
     break;
   }
-  pthread_mutex_unlock(&state->lock);
+  order_unlock(&state->lock);
   return result;
 }
 
@@ -93,7 +94,7 @@ bool host_is_pinned(const void *address, size_t bytes, bool *partly) {
   uintptr_t at = (uintptr_t)address, end = at + bytes;
   bool moved = true;
   *partly = false;
-  pthread_mutex_lock(&state->lock);
+  order_lock(&state->lock);
   while (moved && at < end) {
     moved = false;
     for (size_t i = 0; i < state->n_host; i++) {
@@ -103,7 +104,7 @@ bool host_is_pinned(const void *address, size_t bytes, bool *partly) {
       moved = true;
     }
   }
-  pthread_mutex_unlock(&state->lock);
+  order_unlock(&state->lock);
   return at >= end;
 }
 

@@ -1,8 +1,7 @@
 /*
  * Streams, each a thread that works through a queue with random pauses; and events.
  *
- * Locks are held per stream and per event only while work passes hands, so that under TSan
- * nothing orders two threads but what CUDA promises.
+ * Under ThreadSanitizer nothing orders two threads but what CUDA promises (memory/order.h).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 
 #include "tests/vgpu/libcuda/state.h"
+#include "tests/vgpu/memory/order.h"
 
 struct work {
   struct work *next;
@@ -51,36 +51,39 @@ static void pause_a_little(struct CUstream_st *stream) {
 static void *work_through(void *argument) {
   struct CUstream_st *stream = argument;
   *vgpu_current() = &vgpu()->primary;
-  pthread_mutex_lock(&stream->lock);
+  order_lock(&stream->lock);
   for (;;) {
     stream->busy = false;
     if (!stream->first) pthread_cond_broadcast(&stream->idle);
-    while (!stream->first && !stream->ends) pthread_cond_wait(&stream->arrived, &stream->lock);
+    while (!stream->first && !stream->ends) order_wait(&stream->arrived, &stream->lock);
     struct work *work = stream->first;
     if (!work) break;
     stream->first = work->next;
     if (!stream->first) stream->last = NULL;
     stream->busy = true;
-    pthread_mutex_unlock(&stream->lock);
+    order_unlock(&stream->lock);
     pause_a_little(stream);
+    order_take(work);
     work->run(work->argument);
     free(work);
-    pthread_mutex_lock(&stream->lock);
+    order_give(stream);
+    order_lock(&stream->lock);
   }
-  pthread_mutex_unlock(&stream->lock);
+  order_unlock(&stream->lock);
   return NULL;
 }
 
 static void drain(struct CUstream_st *stream) {
-  pthread_mutex_lock(&stream->lock);
-  while (stream->first || stream->busy) pthread_cond_wait(&stream->idle, &stream->lock);
-  pthread_mutex_unlock(&stream->lock);
+  order_lock(&stream->lock);
+  while (stream->first || stream->busy) order_wait(&stream->idle, &stream->lock);
+  order_unlock(&stream->lock);
+  order_take(stream);
 }
 
 void streams_drain(void) {
-  pthread_mutex_lock(&vgpu()->lock);
+  order_lock(&vgpu()->lock);
   struct CUstream_st *stream = vgpu()->streams;
-  pthread_mutex_unlock(&vgpu()->lock);
+  order_unlock(&vgpu()->lock);
   for (; stream; stream = stream->next) drain(stream);
 }
 
@@ -106,14 +109,15 @@ driver_result stream_enqueue(driver_stream stream, void (*run)(void *argument),
   work->next = NULL;
   work->run = run;
   memcpy(work->argument, argument, bytes);
-  pthread_mutex_lock(&stream->lock);
+  order_give(work);
+  order_lock(&stream->lock);
   if (stream->last)
     stream->last->next = work;
   else
     stream->first = work;
   stream->last = work;
   pthread_cond_signal(&stream->arrived);
-  pthread_mutex_unlock(&stream->lock);
+  order_unlock(&stream->lock);
   return RESULT_OK;
 }
 
@@ -135,10 +139,10 @@ driver_result enter_stream_create(driver_stream *created, unsigned flags) {
     free(stream);
     return RESULT_OUT_OF_MEMORY;
   }
-  pthread_mutex_lock(&vgpu()->lock);
+  order_lock(&vgpu()->lock);
   stream->next = vgpu()->streams;
   vgpu()->streams = stream;
-  pthread_mutex_unlock(&vgpu()->lock);
+  order_unlock(&vgpu()->lock);
   *created = stream;
   return RESULT_OK;
 }
@@ -147,15 +151,15 @@ driver_result enter_stream_destroy(driver_stream stream) {
   ENTER(stream_destroy, NEEDS_CONTEXT);
   driver_result result = check_stream(stream);
   if (result != RESULT_OK) return result;
-  pthread_mutex_lock(&vgpu()->lock);
+  order_lock(&vgpu()->lock);
   struct CUstream_st **link = &vgpu()->streams;
   while (*link != stream) link = &(*link)->next;
   *link = stream->next;
-  pthread_mutex_unlock(&vgpu()->lock);
-  pthread_mutex_lock(&stream->lock);
+  order_unlock(&vgpu()->lock);
+  order_lock(&stream->lock);
   stream->ends = true;
   pthread_cond_signal(&stream->arrived);
-  pthread_mutex_unlock(&stream->lock);
+  order_unlock(&stream->lock);
   pthread_join(stream->thread, NULL);
   stream->alive = 0;
   pthread_mutex_destroy(&stream->lock);
@@ -188,19 +192,21 @@ static double now_s(void) {
 
 static void run_record(void *argument) {
   const struct event_work *work = argument;
-  pthread_mutex_lock(&work->event->lock);
+  order_give(work->event);
+  order_lock(&work->event->lock);
   if (work->record > work->event->done) {
     work->event->done = work->record;
     work->event->at_s = now_s();
   }
   pthread_cond_broadcast(&work->event->reached);
-  pthread_mutex_unlock(&work->event->lock);
+  order_unlock(&work->event->lock);
 }
 
 static void wait_for(struct CUevent_st *event, uint64_t record) {
-  pthread_mutex_lock(&event->lock);
-  while (event->done < record) pthread_cond_wait(&event->reached, &event->lock);
-  pthread_mutex_unlock(&event->lock);
+  order_lock(&event->lock);
+  while (event->done < record) order_wait(&event->reached, &event->lock);
+  order_unlock(&event->lock);
+  order_take(event);
 }
 
 static void run_wait(void *argument) {
@@ -213,9 +219,9 @@ static bool event_alive(driver_event event) {
 }
 
 static uint64_t latest_record(driver_event event) {
-  pthread_mutex_lock(&event->lock);
+  order_lock(&event->lock);
   uint64_t record = event->recorded;
-  pthread_mutex_unlock(&event->lock);
+  order_unlock(&event->lock);
   return record;
 }
 
@@ -251,9 +257,9 @@ driver_result enter_event_record(driver_event event, driver_stream stream) {
   if (!event_alive(event)) return RESULT_INVALID_HANDLE;
   driver_result result = check_stream(stream);
   if (result != RESULT_OK) return result;
-  pthread_mutex_lock(&event->lock);
+  order_lock(&event->lock);
   struct event_work work = {event, ++event->recorded};
-  pthread_mutex_unlock(&event->lock);
+  order_unlock(&event->lock);
   return stream_enqueue(stream, run_record, &work, sizeof work);
 }
 
@@ -274,9 +280,10 @@ driver_result enter_stream_wait_event(driver_stream stream, driver_event event, 
 driver_result enter_event_query(driver_event event) {
   ENTER(event_query, NEEDS_CONTEXT);
   if (!event_alive(event)) return RESULT_INVALID_HANDLE;
-  pthread_mutex_lock(&event->lock);
+  order_lock(&event->lock);
   bool done = event->done >= event->recorded;
-  pthread_mutex_unlock(&event->lock);
+  order_unlock(&event->lock);
+  if (done) order_take(event);
   return done ? RESULT_OK : RESULT_NOT_READY;
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "tests/vgpu/memory/order.h"
+
 #define GRANULE 512U
 #define GAP_BYTES 4096U /* between neighbours, so that a run over the end meets nobody */
 
@@ -96,7 +98,7 @@ static int insert(struct arena *arena, uint64_t start, size_t bytes, bool consta
 uint64_t arena_alloc(struct arena *arena, size_t bytes, bool constant) {
   if (bytes == 0 || bytes > arena->bytes) return 0;
   size_t room = (bytes + GAP_BYTES + GRANULE - 1) / GRANULE * GRANULE;
-  pthread_mutex_lock(&arena->lock);
+  order_lock(&arena->lock);
   uint64_t start = 0;
   if (bytes <= arena->bytes - arena->used) start = place(arena, room);
   if (start && insert(arena, start, bytes, constant) == 0) {
@@ -105,7 +107,7 @@ uint64_t arena_alloc(struct arena *arena, size_t bytes, bool constant) {
   } else {
     start = 0;
   }
-  pthread_mutex_unlock(&arena->lock);
+  order_unlock(&arena->lock);
   return start;
 }
 
@@ -124,7 +126,7 @@ static void forget(struct arena *arena, const struct arena_range *range) {
 }
 
 int arena_free(struct arena *arena, uint64_t address) {
-  pthread_mutex_lock(&arena->lock);
+  order_lock(&arena->lock);
   size_t at = first_after(arena->ranges, arena->n_ranges, address);
   bool found = at < arena->n_ranges && arena->ranges[at].start == address;
   if (found) {
@@ -134,16 +136,16 @@ int arena_free(struct arena *arena, uint64_t address) {
     memmove(&arena->ranges[at], &arena->ranges[at + 1],
             (arena->n_ranges - at) * sizeof *arena->ranges);
   }
-  pthread_mutex_unlock(&arena->lock);
+  order_unlock(&arena->lock);
   return found ? 0 : -1;
 }
 
 bool arena_find(struct arena *arena, uint64_t address, struct arena_range *range) {
-  pthread_mutex_lock(&arena->lock);
+  order_lock(&arena->lock);
   size_t at = first_after(arena->ranges, arena->n_ranges, address);
   bool found = at < arena->n_ranges && arena->ranges[at].start <= address;
   if (found) *range = arena->ranges[at];
-  pthread_mutex_unlock(&arena->lock);
+  order_unlock(&arena->lock);
   return found;
 }
 
@@ -152,28 +154,28 @@ size_t arena_bytes_total(const struct arena *arena) {
 }
 
 size_t arena_bytes_free(struct arena *arena) {
-  pthread_mutex_lock(&arena->lock);
+  order_lock(&arena->lock);
   size_t bytes = arena->bytes - arena->used;
-  pthread_mutex_unlock(&arena->lock);
+  order_unlock(&arena->lock);
   return bytes;
 }
 
 size_t arena_count(struct arena *arena) {
-  pthread_mutex_lock(&arena->lock);
+  order_lock(&arena->lock);
   size_t count = arena->n_ranges;
-  pthread_mutex_unlock(&arena->lock);
+  order_unlock(&arena->lock);
   return count;
 }
 
 int arena_view_begin(struct arena *arena, struct arena_view *view) {
-  pthread_mutex_lock(&arena->lock);
+  order_lock(&arena->lock);
   *view = (struct arena_view){.data_delta = (uint64_t)(uintptr_t)arena->data - arena->base,
                               .state_delta = (uint64_t)(uintptr_t)arena->state - arena->base,
                               .n_ranges = arena->n_ranges};
   view->ranges = malloc((arena->n_ranges + 1) * sizeof *view->ranges);
   if (view->ranges && arena->n_ranges)
     memcpy(view->ranges, arena->ranges, arena->n_ranges * sizeof *view->ranges);
-  pthread_mutex_unlock(&arena->lock);
+  order_unlock(&arena->lock);
   return view->ranges ? 0 : -1;
 }
 
