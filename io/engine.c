@@ -35,6 +35,11 @@ const struct io_engine_ops *io_engine_find(const char *name) {
   return find(name, strlen(name));
 }
 
+enum io_buffer_kind io_engine_moves(const char *name_and_options) {
+  const struct io_engine_ops *ops = find(name_and_options, strcspn(name_and_options, ":"));
+  return ops != NULL ? ops->moves : IO_BUFFER_HOST;
+}
+
 /* -EINVAL, with the names there are. */
 static int refuse_name(const char *name, struct error *error) {
   char names[128] = "";

@@ -76,6 +76,8 @@ struct io_engine {
 struct io_engine_ops {
   const char *name; /* as in --engine; "NAME:options" selects it with options */
 
+  enum io_buffer_kind moves; /* the memory that its buffers are of; 0 is the host's */
+
   /* Required. Everything is allocated and registered here. Returns 0, -ENOTSUP where the kernel or
    * a sandbox forbids the engine (message says which setting), -EINVAL for bad options. */
   int (*open)(struct io_engine **engine, const struct io_engine_config *config,
@@ -102,6 +104,9 @@ struct io_engine_ops {
 
 /* The engine called `name` ("uring", "pread", "null"), or NULL. */
 const struct io_engine_ops *io_engine_find(const char *name);
+
+/* The memory that "NAME" or "NAME:options" moves; the host's where there is no such engine. */
+enum io_buffer_kind io_engine_moves(const char *name_and_options);
 
 /* The i-th engine, NULL past the last. */
 const struct io_engine_ops *io_engine_at(int index);

@@ -25,6 +25,8 @@
 #define LIBRARY "libcufile.so.0"
 #define CUFILE_OPAQUE_FD 1     /* CU_FILE_HANDLE_TYPE_OPAQUE_FD */
 #define CUFILE_ERROR_BASE 5000 /* the library's own errors begin here */
+#define CUFILE_MEMORY_ALREADY_REGISTERED 5023
+#define CUFILE_DRIVER_ALREADY_OPEN 5026
 #define DRIVER_API_VERSION 12000
 
 /* The library's interface, as its header has it. */
@@ -41,10 +43,11 @@ struct cufile_descriptor {
   const void *filesystem_ops;
 };
 
+/* Never unloaded: it has threads of its own, other engines may be using it, and it closes its
+ * driver when the process ends. */
 struct cufile_library {
   void *library, *driver;
   struct cufile_status (*driver_open)(void);
-  struct cufile_status (*driver_close)(void);
   struct cufile_status (*handle_register)(void **handle, struct cufile_descriptor *descriptor);
   void (*handle_deregister)(void *handle);
   struct cufile_status (*buffer_register)(const void *address, size_t bytes, int flags);
@@ -59,10 +62,10 @@ struct cufile_library {
 struct cufile {
   struct cufile_library api;
   void *cuda_context;
-  bool driver_is_open;
   int n_files;
   void **handles;            /* [n_files], NULL: not registered */
   struct io_buffer *buffers; /* the caller's, copied */
+  bool *is_mine;             /* [n_buffers] registered by this engine, not by another before it */
   int n_buffers, n_registered;
 };
 
@@ -80,7 +83,6 @@ static int load_library(struct cufile_library *api, struct error *error) {
     const char *name;
     void *place;
   } symbols[] = {{"cuFileDriverOpen", &api->driver_open},
-                 {"cuFileDriverClose", &api->driver_close},
                  {"cuFileHandleRegister", &api->handle_register},
                  {"cuFileHandleDeregister", &api->handle_deregister},
                  {"cuFileBufRegister", &api->buffer_register},
@@ -156,15 +158,14 @@ static int64_t move(void *context, int fd, const struct engine_transfer *transfe
 static void release(void *context) {
   struct cufile *self = context;
   if (self->cuda_context != NULL) (void)self->api.context_set(self->cuda_context);
-  for (int i = 0; i < self->n_registered; i++)
-    self->api.buffer_deregister(self->buffers[i].address);
+  for (int i = 0; i < self->n_registered; i++) {
+    if (self->is_mine[i]) self->api.buffer_deregister(self->buffers[i].address);
+  }
   for (int i = 0; self->handles != NULL && i < self->n_files; i++) {
     if (self->handles[i] != NULL) self->api.handle_deregister(self->handles[i]);
   }
-  if (self->driver_is_open) self->api.driver_close();
-  if (self->api.library != NULL) dlclose(self->api.library);
-  if (self->api.driver != NULL) dlclose(self->api.driver);
   free(self->handles);
+  free(self->is_mine);
   free(self->buffers);
   free(self);
 }
@@ -185,26 +186,32 @@ static int register_files(struct cufile *self, const struct io_engine_config *co
   return 0;
 }
 
+/* Reader and writer of a pipeline announce the same memory; the library takes it once. */
+static int register_buffers(struct cufile *self, struct error *error) {
+  for (int i = 0; i < self->n_buffers; i++) {
+    const struct io_buffer *buffer = &self->buffers[i];
+    struct cufile_status status = self->api.buffer_register(buffer->address, buffer->bytes, 0);
+    if (status.code != 0 && status.code != CUFILE_MEMORY_ALREADY_REGISTERED)
+      return error_set(error, -ENOTSUP,
+                       "engine cufile: cuFileBufRegister refuses %zu bytes of GPU memory (code "
+                       "%d, CUDA's %d): the GPU's BAR1 may be too small, use fewer --tokens",
+                       buffer->bytes, status.code, status.cuda_code);
+    self->is_mine[i] = status.code == 0;
+    self->n_registered++;
+  }
+  return 0;
+}
+
 static int register_all(struct cufile *self, const struct io_engine_config *config,
                         struct error *error) {
   struct cufile_status status = self->api.driver_open();
-  if (status.code != 0)
+  if (status.code != 0 && status.code != CUFILE_DRIVER_ALREADY_OPEN)
     return error_set(error, -ENOTSUP,
                      "engine cufile: cuFileDriverOpen fails (code %d, CUDA's %d): is nvidia-fs "
                      "loaded, or compatibility mode allowed in cufile.json?",
                      status.code, status.cuda_code);
-  self->driver_is_open = true;
   int failed = register_files(self, config, error);
-  for (int i = 0; i < self->n_buffers && !failed; i++) {
-    status = self->api.buffer_register(self->buffers[i].address, self->buffers[i].bytes, 0);
-    if (status.code != 0)
-      return error_set(error, -ENOTSUP,
-                       "engine cufile: cuFileBufRegister refuses %zu bytes of GPU memory (code "
-                       "%d, CUDA's %d): the GPU's BAR1 may be too small, use fewer --tokens",
-                       self->buffers[i].bytes, status.code, status.cuda_code);
-    self->n_registered++;
-  }
-  return failed;
+  return failed ? failed : register_buffers(self, error);
 }
 
 static int copy_config(struct cufile *self, const struct io_engine_config *config,
@@ -212,7 +219,8 @@ static int copy_config(struct cufile *self, const struct io_engine_config *confi
   self->n_files = config->n_files;
   self->handles = calloc((size_t)config->n_files + 1, sizeof *self->handles);
   self->buffers = calloc((size_t)config->n_buffers + 1, sizeof *self->buffers);
-  if (self->handles == NULL || self->buffers == NULL)
+  self->is_mine = calloc((size_t)config->n_buffers + 1, sizeof *self->is_mine);
+  if (self->handles == NULL || self->buffers == NULL || self->is_mine == NULL)
     return error_set(error, -ENOMEM, "no memory for engine cufile");
   for (int i = 0; i < config->n_buffers; i++) self->buffers[i] = config->buffers[i];
   self->n_buffers = config->n_buffers;
@@ -267,6 +275,7 @@ static int cufile_open(struct io_engine **engine, const struct io_engine_config 
 
 const struct io_engine_ops io_engine_cufile = {
     .name = "cufile",
+    .moves = IO_BUFFER_DEVICE,
     .open = cufile_open,
     .close = pool_close,
     .submit = pool_submit,

@@ -41,6 +41,11 @@ size_t device_page_payload_bytes(const struct shape *shape, int64_t page_tokens,
 
 int device_check_choices(const struct device_config *config, const char *name,
                          struct error *error) {
+  if (config->direct_buffers)
+    return error_set(error, -EINVAL,
+                     "--engine cufile moves bytes into GPU memory, and the device %s has none: use "
+                     "--engine uring",
+                     name);
   const char *option = config->attention != DEVICE_ATTENTION_AUTO ? "--attention"
                        : config->gemm_untimed                     ? "--gemm-tune"
                        : config->library_directory                ? "--cuda-libdir"

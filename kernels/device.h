@@ -57,6 +57,8 @@ struct device_config {
   int window;               /* layers that storage may be ahead of compute, >= 1 */
   int write_window;         /* leaving buffers, >= 1 */
   int weight_sets;          /* layers whose weights are resident, cycled; 0: as many as fit */
+  bool direct_buffers;      /* what storage reads into and writes from is the device's own memory,
+                               for engines that reach it (GPUDirect Storage) */
   uint64_t seed;            /* of the synthetic weights */
   const char *argument;     /* what follows "NAME:" in --device, or NULL (profile, index) */
   const struct placement *placement; /* or NULL */
@@ -93,6 +95,7 @@ struct device_info {
 struct device_region {
   void *address; /* page-aligned */
   size_t bytes;
+  bool on_device; /* the device's own memory (direct_buffers): the host must not touch it */
 };
 
 /* What every device's own struct begins with. */
@@ -185,7 +188,7 @@ struct device_ops {
 
   /* Required. Address of a layer's pages on one side, consecutive at page_stride_bytes, in one of
    * `regions`. Which layers share a buffer follows from window, write_window and kv_slots; the
-   * pipeline's bounds make that safe. */
+   * pipeline's bounds make that safe. With direct_buffers an address of device memory. */
   void *(*buffer)(struct device *device, int layer, enum device_side side);
 
   /* Required. Pages [first_page, first_page + n_pages) of `layer` have landed: take them into the

@@ -92,7 +92,8 @@ static int skeleton_open(struct device **device, const struct device_config *con
   info->weight_sets = config->layers;
   info->chunk_tokens = config->tokens_max;
   info->memory_bytes = skeleton->kv.bytes;
-  skeleton->device.regions[0] = (struct device_region){skeleton->kv.address, skeleton->kv.bytes};
+  skeleton->device.regions[0] =
+      (struct device_region){.address = skeleton->kv.address, .bytes = skeleton->kv.bytes};
   skeleton->device.n_regions = 1;
   *device = &skeleton->device;
   return 0;

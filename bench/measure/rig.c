@@ -146,6 +146,8 @@ static int open_device(struct rig *rig, struct error *error) {
       .window = (int)options->window,
       .write_window = (int)options->write_window,
       .weight_sets = (int)options->weight_sets,
+      .direct_buffers = !rig->config.compute_only &&
+                        io_engine_moves(options->engine) == IO_BUFFER_DEVICE,
       .seed = options->seed,
       .argument = device_argument(rig->device_name),
       .placement = &rig->placement,

@@ -10,14 +10,18 @@
 
 #define SYNC_TAG UINT64_MAX
 
-/* Registers the device's regions and the stage's file with an engine of its own. */
+/* Registers the device's regions and the stage's file with an engine of its own. An engine that
+ * reaches device memory needs a thread that the device knows, which any wait() makes this one. */
 static int stage_open_engine(struct stage *stage) {
   const struct pipeline_config *config = &stage->pipeline->config;
   struct io_buffer buffers[DEVICE_REGIONS_MAX];
-  for (int i = 0; i < config->device->n_regions; i++)
-    buffers[i] = (struct io_buffer){.address = config->device->regions[i].address,
-                                    .bytes = config->device->regions[i].bytes,
-                                    .kind = IO_BUFFER_HOST};
+  for (int i = 0; i < config->device->n_regions; i++) {
+    const struct device_region *region = &config->device->regions[i];
+    buffers[i] = (struct io_buffer){.address = region->address,
+                                    .bytes = region->bytes,
+                                    .kind = region->on_device ? IO_BUFFER_DEVICE : IO_BUFFER_HOST};
+  }
+  config->device->ops->wait(config->device, 0, 0, NULL, NULL);
   int fd = stage->file ? kv_file_fd(stage->file) : -1; /* a null engine never looks */
   struct io_engine_config engine = {
       .queue_depth = config->queue_depth,

@@ -25,7 +25,8 @@ int cpu_kv_open(struct cpu_device *cpu, struct error *error) {
   const int status =
       memory_map(&cpu->kv, slot_bytes * (size_t)info->kv_slots, &cpu->placement, 1, error);
   if (status != 0) return error_prefix(error, "KV cache of %d layers", info->kv_slots);
-  cpu->device.regions[0] = (struct device_region){cpu->kv.address, cpu->kv.bytes};
+  cpu->device.regions[0] =
+      (struct device_region){.address = cpu->kv.address, .bytes = cpu->kv.bytes};
   cpu->device.n_regions = 1;
   for (int code = 0; code < 256; code++)
     cpu->worth[code] = bf16_from_float(e4m3_to_float((e4m3)code));

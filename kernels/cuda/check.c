@@ -17,18 +17,32 @@ static int64_t step_bytes(const struct cuda *cuda) {
   return cuda->crc.half_bytes < SPOIL_STEP_BYTES ? cuda->crc.half_bytes : SPOIL_STEP_BYTES;
 }
 
-static int spoil_slot(struct cuda *cuda, driver_pointer slot, struct error *error) {
+/* The first `bytes` of each of n parts. */
+static int spoil_parts(struct cuda *cuda, driver_pointer base, int n_parts, int64_t part_bytes,
+                       int64_t bytes, struct error *error) {
   const struct kernel_spoil arguments = {
-      .base = slot,
-      .part_bytes = (int64_t)cuda->plan.kv_half_bytes,
-      .bytes = cuda->first_new_page * cuda->crc.half_bytes,
+      .base = base,
+      .part_bytes = part_bytes,
+      .bytes = bytes,
       .step_bytes = step_bytes(cuda),
       .pattern = SPOIL_PATTERN,
   };
   const int64_t spots = (arguments.bytes + arguments.step_bytes - 1) / arguments.step_bytes;
   return launcher_run(&cuda->launcher, KERNEL_refill_spoil,
-                      (spots + KERNEL_THREADS - 1) / KERNEL_THREADS, 2, &arguments, cuda->compute,
-                      error);
+                      (spots + KERNEL_THREADS - 1) / KERNEL_THREADS, n_parts, &arguments,
+                      cuda->compute, error);
+}
+
+static int spoil_slot(struct cuda *cuda, driver_pointer slot, struct error *error) {
+  return spoil_parts(cuda, slot, 2, (int64_t)cuda->plan.kv_half_bytes,
+                     cuda->first_new_page * cuda->crc.half_bytes, error);
+}
+
+/* Landing buffers on the GPU; their padding too, which storage writes again. */
+static int spoil_landing_there(struct cuda *cuda, struct error *error) {
+  const struct pinned *landing = &cuda->landing;
+  return spoil_parts(cuda, landing->device, landing->n_buffers, (int64_t)landing->buffer_bytes,
+                     cuda->first_new_page * (int64_t)cuda->config.page_stride_bytes, error);
 }
 
 static void spoil_landing(struct cuda *cuda) {
@@ -48,7 +62,8 @@ int cuda_spoil(struct cuda *cuda, struct error *error) {
   int failed = 0;
   for (int slot = 0; slot < cuda->plan.kv_slots && !failed; slot++)
     failed = spoil_slot(cuda, cuda->slots[slot], error);
-  spoil_landing(cuda);
+  if (!failed && cuda->landing.on_device) return spoil_landing_there(cuda, error);
+  if (!failed) spoil_landing(cuda);
   return failed;
 }
 

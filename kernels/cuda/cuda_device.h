@@ -93,6 +93,11 @@ static inline struct cuda *cuda_of(struct device *device) {
   return (struct cuda *)device;
 }
 
+/* Pinned host memory that is idle while a device opens. */
+static inline const struct pinned *cuda_staging(const struct cuda *cuda) {
+  return cuda->landing.on_device ? &cuda->small_memory : &cuda->landing;
+}
+
 /* K (and at plan.kv_half_bytes V) of a layer's slot. */
 static inline driver_pointer cuda_slot(const struct cuda *cuda, int layer) {
   return cuda->slots[layer % cuda->plan.kv_slots];

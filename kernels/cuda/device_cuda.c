@@ -125,6 +125,12 @@ static void tell_degraded(struct cuda *cuda) {
                  cuda->landing.refused);
 }
 
+static struct device_region region_of(const struct pinned *pinned) {
+  return (struct device_region){.address = pinned_at(pinned, 0),
+                                .bytes = pinned->buffer_bytes * (size_t)pinned->n_buffers,
+                                .on_device = pinned->on_device};
+}
+
 static void describe(struct cuda *cuda) {
   char clocks[48];
   describe_clocks(cuda, clocks, sizeof clocks);
@@ -136,7 +142,9 @@ static void describe(struct cuda *cuda) {
            gpu->name, gpu->multiprocessors, gpu->major, gpu->minor, gpu->driver.version / 1000,
            gpu->driver.version % 1000 / 10, clocks, image_form_name(cuda->launcher.form),
            cuda->launcher.refused[0] ? " (a better image was refused)" : "",
-           landing->registered ? "pinned" : "NOT pinned");
+           landing->on_device    ? "on the GPU"
+           : landing->registered ? "pinned"
+                                 : "NOT pinned");
   gemm_describe(&cuda->gemm, info->gemm, sizeof info->gemm);
   attention_describe(&cuda->attention, info->attention, sizeof info->attention);
   snprintf(info->name, sizeof info->name, "%.63s", gpu->name);
@@ -148,9 +156,8 @@ static void describe(struct cuda *cuda) {
   info->weight_sets = cuda->plan.weight_sets;
   info->chunk_tokens = cuda->plan.chunk_tokens;
   info->memory_bytes = cuda->plan.total_bytes;
-  cuda->device.regions[0] = (struct device_region){landing->memory.address, landing->memory.bytes};
-  cuda->device.regions[1] =
-      (struct device_region){cuda->leaving.memory.address, cuda->leaving.memory.bytes};
+  cuda->device.regions[0] = region_of(landing);
+  cuda->device.regions[1] = region_of(&cuda->leaving);
   cuda->device.n_regions = 2;
   tell_degraded(cuda);
 }

@@ -140,19 +140,18 @@ static int fill_weights(struct cuda *cuda, struct error *error) {
 
 /* ---- tables ---- */
 
-/* Brings host data over through the landing buffer, which is pinned and idle. */
+/* Brings host data over through a buffer that is pinned and idle. */
 static int bring(struct cuda *cuda, driver_pointer target, const void *source, size_t bytes,
                  struct error *error) {
   struct gpu *gpu = &cuda->gpu;
-  const size_t step = cuda->landing.buffer_bytes < cuda->landing.piece_bytes
-                          ? cuda->landing.buffer_bytes
-                          : cuda->landing.piece_bytes;
+  const struct pinned *by = cuda_staging(cuda);
+  const size_t step = by->buffer_bytes < by->piece_bytes ? by->buffer_bytes : by->piece_bytes;
   for (size_t done = 0; done < bytes; done += step) {
     const size_t n = bytes - done < step ? bytes - done : step;
-    memcpy(cuda->landing.memory.address, (const char *)source + done, n);
-    int failed = gpu_check(
-        gpu, gpu->driver.copy_in(target + done, cuda->landing.memory.address, n, cuda->compute),
-        error, "cuMemcpyHtoDAsync(%zu bytes of tables)", n);
+    memcpy(by->memory.address, (const char *)source + done, n);
+    int failed = gpu_check(gpu,
+                           gpu->driver.copy_in(target + done, by->memory.address, n, cuda->compute),
+                           error, "cuMemcpyHtoDAsync(%zu bytes of tables)", n);
     if (!failed)
       failed = gpu_check(gpu, gpu->driver.stream_synchronize(cuda->compute), error,
                          "cuStreamSynchronize(tables)");
@@ -203,15 +202,21 @@ static int bring_tables(struct cuda *cuda, struct error *error) {
 
 /* ---- host side ---- */
 
-static int open_pinned(struct cuda *cuda, struct error *error) {
+/* The buffers of one side, for a window of layers. */
+static int open_side(struct cuda *cuda, struct pinned *side, int window, struct error *error) {
   const struct device_config *c = &cuda->config;
   const size_t stride = c->page_stride_bytes, bytes = (size_t)cuda->plan.pages * stride;
-  const int layers = c->layers;
-  const int n_in = c->window < layers ? c->window : layers;
-  const int n_out = c->write_window < layers ? c->write_window : layers;
+  const int n = window < c->layers ? window : c->layers;
+  if (c->direct_buffers)
+    return pinned_open_device(side, &cuda->gpu, bytes, n, stride, cuda->compute, error);
+  return pinned_open(side, &cuda->gpu, bytes, n, stride, c->placement, error);
+}
+
+static int open_pinned(struct cuda *cuda, struct error *error) {
+  const struct device_config *c = &cuda->config;
   struct gpu *gpu = &cuda->gpu;
-  int failed = pinned_open(&cuda->landing, gpu, bytes, n_in, stride, c->placement, error);
-  if (!failed) failed = pinned_open(&cuda->leaving, gpu, bytes, n_out, stride, c->placement, error);
+  int failed = open_side(cuda, &cuda->landing, c->window, error);
+  if (!failed) failed = open_side(cuda, &cuda->leaving, c->write_window, error);
   const size_t tokens_bytes =
       memory_round_up((size_t)c->tokens_max * sizeof(int32_t), MEMORY_ALIGNMENT);
   const size_t hidden_bytes =

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/units.h"
+#include "kernels/cuda/pinned.h"
 
 #define RESERVE_BYTES (UINT64_C(2) << 30) /* for the libraries' own needs during runs */
 
@@ -64,6 +65,13 @@ static void plan_activations(struct memory_plan *plan, const struct device_confi
   plan->angles_bytes = tensor_bytes(plan->positions, s->head_dim / 2, sizeof(float));
 }
 
+/* A buffer for each layer of a window, but not more than there are layers. */
+static size_t buffers_bytes(const struct memory_plan *plan, const struct device_config *config,
+                            int window) {
+  const int n = window < config->layers ? window : config->layers;
+  return pinned_device_bytes((size_t)plan->pages * config->page_stride_bytes, n);
+}
+
 /* Everything but the number of slots and sets, for `tokens` of context. */
 static void plan_sizes(struct memory_plan *plan, const struct device_config *config,
                        int64_t tokens) {
@@ -87,10 +95,14 @@ static void plan_sizes(struct memory_plan *plan, const struct device_config *con
                       tensor_bytes(s->vocabulary, 1, sizeof(float)) +
                       tensor_bytes(plan->pages, 1, sizeof(uint32_t)) +
                       tensor_bytes(s->hidden, 1, 8) + 16 * MEMORY_ALIGNMENT;
+  if (config->direct_buffers)
+    plan->direct_bytes = buffers_bytes(plan, config, config->window) +
+                         buffers_bytes(plan, config, config->write_window);
   plan->fixed_bytes = plan->embedding_bytes + plan->head_bytes + plan->residual_bytes +
                       plan->narrow_bytes + plan->wide_bytes + plan->active_bytes +
                       plan->quantised_bytes + plan->plain_kv_bytes + 2 * plan->angles_bytes +
-                      plan->small_bytes + GEMM_WORKSPACE_BYTES + ATTENTION_WORKSPACE_BYTES;
+                      plan->small_bytes + plan->direct_bytes + GEMM_WORKSPACE_BYTES +
+                      ATTENTION_WORKSPACE_BYTES;
 }
 
 static int slots_min(const struct device_config *config) {

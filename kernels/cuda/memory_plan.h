@@ -39,6 +39,7 @@ struct memory_plan {
   size_t plain_kv_bytes;  /* (2, positions, Hkv D) bf16, FP8 KV only */
   size_t angles_bytes;    /* (positions, D / 2) float: cosines, and sines again */
   size_t small_bytes;     /* tokens, logits, CRCs, scales, state */
+  size_t direct_bytes;    /* landing and leaving buffers, where they are on the GPU */
   size_t fixed_bytes;     /* all of the above but weights and KV slots */
   int kv_slots, weight_sets;
   size_t total_bytes;

@@ -78,11 +78,30 @@ int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buff
   return failed;
 }
 
+/* Zero-filled too: padding of pages is written to storage. */
+int pinned_open_device(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
+                       size_t stride_bytes, driver_stream stream, struct error *error) {
+  const size_t total = pinned_device_bytes(bytes, n_buffers);
+  *pinned = (struct pinned){.gpu = gpu, .n_buffers = n_buffers, .on_device = true};
+  pinned->buffer_bytes = memory_round_up(bytes, PINNED_DEVICE_ALIGNMENT);
+  pinned->piece_bytes = pinned_piece_bytes(stride_bytes);
+  int failed = gpu_check(gpu, gpu->driver.memory_alloc(&pinned->taken, total), error,
+                         "cuMemAlloc(%zu bytes) for storage to reach", total);
+  if (failed) return failed;
+  pinned->device = memory_round_up(pinned->taken, PINNED_DEVICE_ALIGNMENT);
+  pinned->registered = true;
+  return gpu_check(gpu, gpu->driver.fill(pinned->taken, 0, total, stream), error,
+                   "cuMemsetD8Async(%zu bytes) for storage to reach", total);
+}
+
 void pinned_close(struct pinned *pinned) {
+  if (pinned->taken) (void)pinned->gpu->driver.memory_free(pinned->taken);
+  pinned->taken = 0;
   if (pinned->memory.address) unregister_all(pinned);
   memory_unmap(&pinned->memory);
 }
 
 void *pinned_at(const struct pinned *pinned, int buffer) {
-  return (char *)pinned->memory.address + (size_t)buffer * pinned->buffer_bytes;
+  char *first = pinned->on_device ? (char *)(uintptr_t)pinned->device : pinned->memory.address;
+  return first + (size_t)buffer * pinned->buffer_bytes;
 }

@@ -3,6 +3,8 @@
  * registered with CUDA in pieces, so that copies run beside everything else at the link's
  * speed. Where registering fails the memory is used as it is, and `refused` says why.
  *
+ * For GPUDirect Storage the same buffers are memory of the GPU itself: pages then move within it.
+ *
  * One buffer a layer. A copy may not cross two registrations, so each buffer is registered on its
  * own, in pieces of at most 1 GiB (larger ones take seconds and fail more easily) that hold whole
  * pages.
@@ -14,11 +16,15 @@
 #include "kernels/cuda/gpu.h"
 
 #define PINNED_PIECE_BYTES (UINT64_C(1) << 30)
+#define PINNED_DEVICE_ALIGNMENT ((size_t)64 << 10) /* of what a GPU shows to other devices */
 
 struct pinned {
   struct gpu *gpu;
-  struct memory memory;
-  size_t buffer_bytes; /* distance between buffers */
+  struct memory memory;  /* of the host; or, where on_device: */
+  bool on_device;        /* the buffers are on the GPU */
+  driver_pointer device; /* the first of them */
+  driver_pointer taken;  /* what was allocated for them */
+  size_t buffer_bytes;   /* distance between buffers */
   size_t piece_bytes; /* a copy never crosses a multiple of this, counted from its buffer's start */
   int n_buffers;
   size_t n_registered; /* pieces, in order of address */
@@ -30,8 +36,20 @@ struct pinned {
  * -ENOMEM with what to make smaller. pinned_close() frees in every case. */
 int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
                 size_t stride_bytes, const struct placement *placement, struct error *error);
+
+/* The same on the GPU, which can then be registered with storage. -ENOMEM with the call's name. */
+int pinned_open_device(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
+                       size_t stride_bytes, driver_stream stream, struct error *error);
+
+/* Bytes that this takes there. */
+static inline size_t pinned_device_bytes(size_t bytes, int n_buffers) {
+  return (size_t)n_buffers * memory_round_up(bytes, PINNED_DEVICE_ALIGNMENT) +
+         PINNED_DEVICE_ALIGNMENT;
+}
+
 void pinned_close(struct pinned *pinned);
 
+/* A buffer's address; one of the GPU's where on_device. */
 void *pinned_at(const struct pinned *pinned, int buffer);
 
 /* The size of pieces for pages of stride_bytes: whole pages, and whole 4 KiB, up to 1 GiB; one page

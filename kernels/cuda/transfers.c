@@ -15,26 +15,30 @@
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/ranges.h"
 
-/* One strided copy of n pages' K or V halves; host_page is relative to the buffer. */
+/* One strided copy of n pages' K or V halves. */
 struct half_copy {
-  char *host;
+  char *page; /* in a buffer: of the host, or on_device */
   driver_pointer device;
   size_t stride_bytes, half_bytes;
   int64_t n;
+  bool on_device;
 };
 
 static int enqueue(struct cuda *cuda, enum cuda_direction direction, const struct half_copy *h,
                    driver_stream stream, struct error *error) {
   struct gpu *gpu = &cuda->gpu;
   const bool in = direction == CUDA_TO_DEVICE;
+  const unsigned kind = h->on_device ? DRIVER_MEMORY_DEVICE : DRIVER_MEMORY_HOST;
+  char *host = h->on_device ? NULL : h->page;
+  const driver_pointer page = h->on_device ? (driver_pointer)(uintptr_t)h->page : 0;
   const struct driver_copy_2d copy = {
-      .source_kind = in ? DRIVER_MEMORY_HOST : DRIVER_MEMORY_DEVICE,
-      .source_host = in ? h->host : NULL,
-      .source_device = in ? 0 : h->device,
+      .source_kind = in ? kind : DRIVER_MEMORY_DEVICE,
+      .source_host = in ? host : NULL,
+      .source_device = in ? page : h->device,
       .source_pitch_bytes = in ? h->stride_bytes : h->half_bytes,
-      .target_kind = in ? DRIVER_MEMORY_DEVICE : DRIVER_MEMORY_HOST,
-      .target_host = in ? NULL : h->host,
-      .target_device = in ? h->device : 0,
+      .target_kind = in ? DRIVER_MEMORY_DEVICE : kind,
+      .target_host = in ? NULL : host,
+      .target_device = in ? h->device : page,
       .target_pitch_bytes = in ? h->half_bytes : h->stride_bytes,
       .width_bytes = h->half_bytes,
       .height = (size_t)h->n,
@@ -56,10 +60,12 @@ int cuda_copy_pages(struct cuda *cuda, enum cuda_direction direction, const stru
     const int64_t at = buffer_page + done; /* a copy may not leave its registered piece */
     int64_t n = per_piece - at % per_piece;
     if (n > n_pages - done) n = n_pages - done;
-    char *host = (char *)pinned_at(pinned, buffer) + (size_t)at * stride;
+    char *held = (char *)pinned_at(pinned, buffer) + (size_t)at * stride;
     const driver_pointer page = slot + (driver_pointer)(first_page + done) * half;
-    const struct half_copy k = {host, page, stride, half, n};
-    const struct half_copy v = {host + half, page + cuda->plan.kv_half_bytes, stride, half, n};
+    const bool there = pinned->on_device;
+    const struct half_copy k = {held, page, stride, half, n, there};
+    const struct half_copy v = {held + half, page + cuda->plan.kv_half_bytes, stride, half, n,
+                                there};
     int failed = enqueue(cuda, direction, &k, stream, error);
     if (!failed) failed = enqueue(cuda, direction, &v, stream, error);
     if (failed) return failed;

@@ -40,23 +40,22 @@ static int fill(struct cuda *cuda, enum kernel kernel, const struct weight_strea
                       &arguments, cuda->compute, error);
 }
 
-/* Brings bytes to the host through the landing buffer, which is pinned and idle. */
+/* Brings bytes to the host through a buffer that is pinned and idle. */
 static int fetch(struct cuda *cuda, void *target, driver_pointer source, size_t bytes,
                  struct error *error) {
   struct gpu *gpu = &cuda->gpu;
-  const struct pinned *landing = &cuda->landing;
-  const size_t step = landing->buffer_bytes < landing->piece_bytes ? landing->buffer_bytes
-                                                                   : landing->piece_bytes;
+  const struct pinned *by = cuda_staging(cuda);
+  const size_t step = by->buffer_bytes < by->piece_bytes ? by->buffer_bytes : by->piece_bytes;
   for (size_t done = 0; done < bytes; done += step) {
     const size_t n = bytes - done < step ? bytes - done : step;
-    int failed = gpu_check(
-        gpu, gpu->driver.copy_out(landing->memory.address, source + done, n, cuda->compute), error,
-        "cuMemcpyDtoHAsync(%zu bytes of a trial)", n);
+    int failed =
+        gpu_check(gpu, gpu->driver.copy_out(by->memory.address, source + done, n, cuda->compute),
+                  error, "cuMemcpyDtoHAsync(%zu bytes of a trial)", n);
     if (!failed)
       failed = gpu_check(gpu, gpu->driver.stream_synchronize(cuda->compute), error,
                          "cuStreamSynchronize(trial)");
     if (failed) return failed;
-    memcpy((char *)target + done, landing->memory.address, n);
+    memcpy((char *)target + done, by->memory.address, n);
   }
   return 0;
 }

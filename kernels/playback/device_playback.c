@@ -119,8 +119,8 @@ static int set_up(struct playback *playback, const struct device_config *config,
   info->chunk_tokens = config->chunk_tokens > 0 ? config->chunk_tokens : config->tokens_max;
   info->memory_bytes = playback->pages.memory.bytes;
   describe(playback);
-  playback->device.regions[0] =
-      (struct device_region){playback->pages.memory.address, playback->pages.memory.bytes};
+  playback->device.regions[0] = (struct device_region){.address = playback->pages.memory.address,
+                                                       .bytes = playback->pages.memory.bytes};
   playback->device.n_regions = 1;
   if (info->kv_resident) {
     int64_t pages = playback->pages.pages;

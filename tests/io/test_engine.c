@@ -314,6 +314,13 @@ Test(engine_table, refuses_with_what_is_accepted) {
   expect_refused("uring", bad, "buffer 0");
 }
 
+Test(engine_table, tells_whose_memory_an_engine_moves) {
+  cr_expect_eq(io_engine_moves("uring"), IO_BUFFER_HOST);
+  cr_expect_eq(io_engine_moves("null:read=1GB/s"), IO_BUFFER_HOST);
+  cr_expect_eq(io_engine_moves("cufile"), IO_BUFFER_DEVICE);
+  cr_expect_eq(io_engine_moves("cufiles"), IO_BUFFER_HOST);
+}
+
 Test(engine_table, refuses_device_buffers) {
   int byte = 0;
   struct io_buffer device = {.address = &byte, .bytes = 4096, .kind = IO_BUFFER_DEVICE};

@@ -55,6 +55,18 @@ Test(cuda_memory_plan, kv_that_does_not_fit_shares_slots) {
   cr_expect_eq(plan_of(&config, 40 * GIB).kv_slots, 3);
 }
 
+Test(cuda_memory_plan, buffers_that_storage_reaches_are_on_the_gpu) {
+  struct device_config config = config_of("llama-3-8b", 8192);
+  const struct memory_plan plain = plan_of(&config, 78 * GIB);
+  config.direct_buffers = true;
+  const struct memory_plan direct = plan_of(&config, 78 * GIB);
+  cr_expect_eq(plain.direct_bytes, 0);
+  /* 512 pages of 64 KiB, two layers each way. */
+  cr_expect_geq(direct.direct_bytes, (size_t)4 * 512 * 65536);
+  cr_expect_leq(direct.direct_bytes, (size_t)4 * 512 * 65536 + 4 * 65536);
+  cr_expect_eq(direct.total_bytes, plain.total_bytes + direct.direct_bytes);
+}
+
 Test(cuda_memory_plan, weight_sets_that_are_asked_for_are_given_or_refused) {
   struct device_config config = config_of("llama-3-70b", 8192);
   struct memory_plan plan;

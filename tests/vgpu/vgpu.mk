@@ -9,7 +9,9 @@ VGPU_LT := $(wildcard tests/vgpu/cublaslt/*.c) tests/vgpu/ptx/number.c
 vgpu_objects = $(patsubst %.c,$(BUILD)/vgpu/objects/%.o,$(1))
 VGPU_DNN := $(wildcard tests/vgpu/cudnn/*.c) tests/vgpu/ptx/number.c
 VGPU_NVML := $(addprefix $(BUILD)/vgpu/,nvml/libnvidia-ml.so.1 nvml-old/libnvidia-ml.so.1)
-VGPU_LIBRARIES := $(addprefix $(VGPU_LIB)/,libcuda.so.1 libcublasLt.so.13 libcudnn.so.9) \
+VGPU_CUFILE := $(wildcard tests/vgpu/cufile/*.c)
+VGPU_LIBRARIES := $(addprefix $(VGPU_LIB)/,libcuda.so.1 libcublasLt.so.13 libcudnn.so.9 \
+                    libcufile.so.0) \
                   $(VGPU_NVML)
 
 $(BUILD)/vgpu/objects/%.o: %.c
@@ -27,7 +29,8 @@ $(VGPU_LIB)/libcuda.so.1: $(call vgpu_objects,$(VGPU_DRIVER))
 
 $(VGPU_LIB)/libcublasLt.so.13: $(call vgpu_objects,$(VGPU_LT)) $(VGPU_LIB)/libcuda.so.1
 $(VGPU_LIB)/libcudnn.so.9: $(call vgpu_objects,$(VGPU_DNN)) $(VGPU_LIB)/libcuda.so.1
-$(VGPU_LIB)/libcublasLt.so.13 $(VGPU_LIB)/libcudnn.so.9:
+$(VGPU_LIB)/libcufile.so.0: $(call vgpu_objects,$(VGPU_CUFILE)) $(VGPU_LIB)/libcuda.so.1
+$(VGPU_LIB)/libcufile.so.0 $(VGPU_LIB)/libcublasLt.so.13 $(VGPU_LIB)/libcudnn.so.9:
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,$(@F) -Wl,-rpath,'$$ORIGIN' -o $@ $^ -lm
 
