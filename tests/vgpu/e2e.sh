@@ -85,17 +85,18 @@ passes "verify, cufile" -- "${V[@]}" "${G[@]}"
 passes "verify, cufile, lazy copies, FP8 in the cache" VGPU_LAZY_COPIES=1 -- "${V[@]}" "${G[@]}" \
   --kv-dtype fp8
 passes "sweep, cufile" -- sweep --tokens 128 --alpha 0.5 --repeat 1 "${G[@]}" -o "$work/gds.json"
-verdict "the result tells what cufile got" "$(grep -q 'landing buffers on the GPU' "$work/gds.json" &&
+verdict "the result tells what cufile got" "$(grep -q 'buffers on the GPU' "$work/gds.json" &&
   grep -q 'cufile: GPUDirect Storage, .* 2 GPU buffers registered' "$work/gds.json" && echo yes)"
 says 1 "reading .*kv at byte [0-9]* .layer [01].: Input/output" "cuFileRead fails" \
   VGPU_FAIL=cuFileRead:2:5030 -- "${V[@]}" "${G[@]}"
 says 1 "writing .* at byte [0-9]* .layer [01].: Input/output" "cuFileWrite fails" \
   VGPU_FAIL=cuFileWrite:2:5030 -- "${V[@]}" "${G[@]}"
-says 77 "nvidia-fs" "cuFileDriverOpen fails" VGPU_FAIL=cuFileDriverOpen:1:5001 -- "${V[@]}" "${G[@]}"
+says 77 "nvidia-fs" "cuFileDriverOpen fails" VGPU_FAIL=cuFileDriverOpen:1:5001 -- \
+  "${V[@]}" "${G[@]}"
 says 77 "O_DIRECT on ext4 or XFS" "cuFileHandleRegister fails" \
   VGPU_FAIL=cuFileHandleRegister:1:5008 -- "${V[@]}" "${G[@]}"
-says 77 "fewer --tokens" "cuFileBufRegister fails" VGPU_FAIL=cuFileBufRegister:1:5036 -- "${V[@]}" \
-  "${G[@]}"
+says 77 "fewer --tokens" "cuFileBufRegister fails" VGPU_FAIL=cuFileBufRegister:1:5036 -- \
+  "${V[@]}" "${G[@]}"
 device=cpu says 2 "has none: use --engine uring" "cufile without a GPU" -- "${V[@]}" "${G[@]}"
 passes "sweep with a trace" -- sweep --tokens 128 --alpha 0,0.5 --repeat 1 \
   --trace "$work/trace.json"
