@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # timeout: 900
 # Reads and writes under faults and signals for SOAK_S seconds (30; `make soak` says 600), on a
-# faultfs and on a plain directory in turn: sweeps and verifications, both engines, a few depths and
-# page sizes, drawn from SEED. Asked of every run:
+# faultfs and on a plain directory in turn: sweeps, verifications and the storage lab's reads,
+# writes and both mixed; both engines, a few depths and page sizes, drawn from SEED. Asked of every
+# run:
 #   - it ends, by itself or by the signal, within its limit
 #   - a fault that damages data never passes: exit 1; one that does not damage never makes a page
 #     wrong
@@ -19,6 +20,7 @@ mkdir "$plain"
 # Plugins of hwloc leak in libraries that are gone when the leak is told.
 export HWLOC_PLUGINS_PATH=/nonexistent ASAN_OPTIONS=exitcode=99
 runs=0 good=0 failed_runs=0 damaged=0 interrupted=0
+model=(--device playback:zero --model mha-125m --layers 6 --tokens 264)
 
 pick() { # one of the words
   local words=("$@")
@@ -33,28 +35,40 @@ ending=('read eio path=*.kv every=50' 'write eio path=*.partial every=40'
   'read hang path=*.kv from=65536 nth=20' 'write hang path=*.partial from=65536 nth=20')
 damaging=('read flip path=*.kv from=65536 every=5' 'write flip path=*.partial from=65536 every=4'
   'write torn path=*.partial from=65536 every=4')
+# The lab writes its new pages to files of other names, again and again: of what is damaged there
+# only the last is looked at.
+lab_ending=('read eio path=*.kv from=65536 every=50' 'write eio path=refill-lab* every=40'
+  'write enospc path=refill-lab* nth=9' 'allocate enospc' 'sync eio' 'open eio path=*.kv'
+  'read hang path=*.kv from=65536 nth=20' 'write hang path=refill-lab* nth=80')
+lab_damaging=('read flip path=*.kv from=65536 every=5')
+lab=(--working-set 4MiB --time 30ms --rw read,write,mixed --sync-at end
+  --compute playback:h100-sxm-llama-3-70b)
 
 draw() { # chooses where, what and which fault
-  local command engine
-  pick 16 32; page=$picked
   pick 1 4 32; depth=$picked
   pick uring pread; engine=$picked
-  pick sweep verify; command=$picked
+  pick sweep sweep verify verify storage; command=$picked
   directory=$plain rule=- kind=benign
   if [ -n "$mount" ] && [ $((RANDOM % 3)) != 0 ]; then
     directory=$mount
     pick benign benign ending damaging; kind=$picked
-    case $kind in
-      benign) pick "${benign[@]}" ;;
-      ending) pick "${ending[@]}" ;;
-      damaging) pick "${damaging[@]}" ;;
+    case $kind-$command in
+      benign-*) pick "${benign[@]}" ;;
+      ending-storage) pick "${lab_ending[@]}" ;;
+      damaging-storage) pick "${lab_damaging[@]}" ;;
+      ending-*) pick "${ending[@]}" ;;
+      damaging-*) pick "${damaging[@]}" ;;
     esac
     rule=$picked
   fi
-  line=("$refill" "$command" --device playback:zero --model mha-125m --layers 6 --tokens 264
-    --page-tokens "$page" --queue-depth "$depth" --engine "$engine" --io-timeout 1s
+  line=("$refill" "$command" --queue-depth "$depth" --engine "$engine" --io-timeout 1s
     --target "$directory")
-  [ "$command" = verify ] || line+=(--alpha 0.3,0.9 --policy overlap,serial --repeat 1)
+  pick 16 32; page=$picked
+  case $command in
+    storage) line+=("${lab[@]}" --page-size "$((page * 4))Ki" --repeat 1) ;;
+    *) line+=("${model[@]}" --page-tokens "$page") ;;
+  esac
+  [ "$command" != sweep ] || line+=(--alpha 0.3,0.9 --policy overlap,serial --repeat 1)
 }
 
 # Makes sure of a stored file for what only reads, and of none for what damages it in the making.
@@ -115,37 +129,40 @@ one() {
   runs=$((runs + 1))
 }
 
+# most SAMPLES: the most descriptors that $victim had at that many moments, 50 ms apart.
+most() {
+  local count i
+  most=0
+  for ((i = 0; i < $1; i++)); do
+    count=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
+    [ "$count" -le "$most" ] || most=$count
+    sleep 0.05
+  done
+}
+
 # Descriptors of a run of many rounds, early and late.
-count_descriptors() {
-  local victim child early=0 late=0 try
-  "$refill" sweep --device playback:zero --model mha-125m --layers 6 --tokens 264 --page-tokens 16 \
-    --alpha 0.3,0.9 --repeat 400 --budget 6s --target "$plain" >/dev/null 2>"$work/err" &
+count_descriptors() { # COMMAND...
+  local victim early
+  "$refill" "$@" --repeat 400 --budget 4s --target "$plain" >/dev/null 2>"$work/err" &
   victim=$!
-  for try in $(seq 50); do
-    sleep 0.1
-    early=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
-    [ "$early" -gt 8 ] && break
-  done
   sleep 1
-  early=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
-  while kill -0 $victim 2>/dev/null; do
-    child=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
-    [ "$child" -gt "$late" ] && late=$child
-    sleep 0.2
-  done
-  wait $victim || fail "the long sweep: $(cat "$work/err")"
-  [ "$late" -le "$early" ] || fail "descriptors grew from $early to $late in one sweep"
-  echo "descriptors: $early after a second, $late at most"
+  most 20; early=$most
+  most 20
+  wait $victim || fail "the long $1: $(cat "$work/err")"
+  [ "$most" -gt 3 ] || fail "$1 was over before its descriptors were counted"
+  [ "$most" -le "$early" ] || fail "descriptors grew from $early to $most in one $1"
+  echo "descriptors of $1: at most $early early, $most late"
 }
 
 rule=-
-count_descriptors
+count_descriptors sweep "${model[@]}" --page-tokens 16 --alpha 0.3,0.9
+count_descriptors storage "${lab[@]/30ms/10ms}" --page-size 64Ki
 while [ $SECONDS -lt "$soak_s" ] && [ $failures -lt 5 ]; do one; done
 [ -z "$mount" ] || rules '# none'
 # The last word: what is left reads back right, after all of that.
 for directory in "$plain" ${mount:+"$mount"}; do
   rm -f "$directory"/refill-*.kv
-  line=("$refill" verify --device playback:zero --model mha-125m --layers 6 --tokens 264)
+  line=("$refill" verify "${model[@]}")
   expect 0 "${line[@]}" --target "$directory"
   sleep 0.5 # until the kernel has taken back what the dead had under way
   expect 0 "${line[@]}" --target "$directory"
