@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "bench/commands/table.h"
 #include "bench/measure/compute_grid.h"
+#include "bench/measure/parts.h"
 #include "bench/measure/storage_grid.h"
 #include "bench/measure/sweep_plan.h"
 #include "bench/present/calibrate_report.h"
@@ -62,6 +63,8 @@ static int open_rig(struct calibrating *all, struct error *error) {
   all->calibration.kv_element = all->rig.kv_element;
   all->calibration.device = &all->rig.device->info;
   all->calibration.device_name = all->rig.device_name;
+  all->calibration.datasheet =
+      datasheet_find(all->rig.device->info.name, all->rig.device->info.multiprocessors);
   return compute_grid_init(&all->calibration.compute, n_tokens, page_tokens, error);
 }
 
@@ -114,9 +117,25 @@ static int measure_compute(struct calibrating *all, struct error *error) {
   if (!failed)
     progress_begin(&all->progress, stderr, "compute", all->s_per_weight * weight * rounds);
   while (!failed && wants_more_rounds(all, started_s)) failed = compute_round(all, true, error);
-  if (!failed) failed = compute_grid_probe(grid, all->rig.device, error);
   progress_end(&all->progress);
   return failed;
+}
+
+/* After the rounds: parts overwrite what the device's buffers hold. */
+static int measure_parts(struct calibrating *all, struct error *error) {
+  const struct compute_grid *grid = &all->calibration.compute;
+  const struct parts_axes axes = {grid->new_axis, grid->past_axis, grid->n_new, grid->n_past};
+  progress_begin(&all->progress, stderr, "parts alone", 0);
+  int failed =
+      parts_measure(&all->calibration.parts, all->rig.device, &axes, command_interrupted, error);
+  progress_end(&all->progress);
+  return failed;
+}
+
+/* Called while storage is read: what is left of the link then. */
+static int measure_beside(void *context, struct error *error) {
+  struct calibrating *all = context;
+  return parts_measure_copies(&all->calibration.parts, all->rig.device, true, error);
 }
 
 static int measure_storage(struct calibrating *all, struct error *error) {
@@ -130,18 +149,22 @@ static int measure_storage(struct calibrating *all, struct error *error) {
   int repeats = options->repeat ? (int)options->repeat : ROUNDS_DEFAULT;
   int failed = 0;
   double started_s = clock_now_s();
+  struct storage_beside beside = {.measure = measure_beside, .context = all};
+  const int last = options->page_tokens.n - 1; /* the largest: what reads fastest, as a rule */
   progress_begin(&all->progress, stderr, "storage", 0);
   for (int i = 0; i < options->page_tokens.n && !failed; i++) {
     int64_t page_tokens = options->page_tokens.values[i];
     if (page_tokens > base.tokens_max) continue;
     progress_running(&all->progress, "pages of %lld tokens", (long long)page_tokens);
     failed = storage_grid_measure(&all->calibration.storage, &base, page_tokens, repeats,
+                                  i == last && all->rig.device->info.staged ? &beside : NULL,
                                   command_interrupted, error);
     double each_s = (clock_now_s() - started_s) / (i + 1); /* as long as those before it */
     progress_done(&all->progress, each_s);
     progress_expect(&all->progress, each_s * (options->page_tokens.n - i - 1));
   }
   progress_end(&all->progress);
+  all->calibration.parts.read_bytes_per_s = beside.read_bytes_per_s;
   return failed;
 }
 
@@ -161,15 +184,18 @@ static int report(struct calibrating *all, struct error *error) {
   calibration_warn(calibration, &all->warnings);
   rig_warn(&all->rig, &all->warnings);
   struct table *compute = calibration_compute_table(calibration);
-  struct table *parts = calibration_probe_table(calibration);
+  struct table *layers = calibration_layer_table(calibration);
+  struct table *parts = calibration_parts_table(calibration);
   struct table *storage = calibration_storage_table(calibration);
-  const struct table *tables[3] = {compute};
+  const struct table *tables[4] = {compute};
   int n = 1;
+  if (table_rows(layers) > 0) tables[n++] = layers;
   if (table_rows(parts) > 0) tables[n++] = parts;
   if (table_rows(storage) > 0) tables[n++] = storage;
   int failed = leave(&all->options, result, tables, n, &all->warnings, error);
   if (!failed && !all->options.json) printf("\n%s\n", answer);
   table_free(compute);
+  table_free(layers);
   table_free(parts);
   table_free(storage);
   json_decref(result);
@@ -182,6 +208,7 @@ static int report(struct calibrating *all, struct error *error) {
 static int calibrate(struct calibrating *all, struct error *error) {
   int failed = open_rig(all, error);
   if (!failed) failed = measure_compute(all, error);
+  if (!failed) failed = measure_parts(all, error);
   if (!failed) failed = measure_storage(all, error);
   bool interrupted = failed == -EINTR && command_interrupted();
   if (interrupted && all->calibration.compute.rounds == 0)

@@ -72,44 +72,6 @@ int compute_grid_measure(struct group *group, struct grid_point *grid_point, str
   return 0;
 }
 
-/* ---- parts ---- */
-
-static int probe_one(struct compute_grid *grid, struct device *device, enum device_probe what,
-                     const char *name, int64_t n_new, int64_t n_past, struct error *error) {
-  struct device_rate rate = {0};
-  if (grid->n_probes == GRID_PROBES_MAX) return 0;
-  int failed = device->ops->probe(device, what, n_new, n_past, &rate, error);
-  if (failed == -ENOTSUP) {
-    error_clear(error);
-    return 0;
-  }
-  if (failed) return failed;
-  grid->probes[grid->n_probes++] = (struct grid_probe){.name = name,
-                                                       .n_new = n_new,
-                                                       .n_past = n_past,
-                                                       .seconds = rate.seconds,
-                                                       .flops = rate.flops,
-                                                       .bytes = rate.bytes};
-  if (what == PROBE_PEAK) grid->peak_flops_per_s = rate.flops / rate.seconds;
-  return 0;
-}
-
-int compute_grid_probe(struct compute_grid *grid, struct device *device, struct error *error) {
-  if (!device->ops->probe) return 0;
-  int failed = probe_one(grid, device, PROBE_PEAK, "peak GEMM", 0, 0, error);
-  for (int i = 0; i < grid->n_new && !failed; i++)
-    if (grid->new_axis[i] >= 64)
-      failed =
-          probe_one(grid, device, PROBE_LAYER_GEMMS, "layer GEMMs", grid->new_axis[i], 0, error);
-  for (int i = 0; i < grid->n_new && !failed; i++)
-    if (grid->new_axis[i] >= 256)
-      failed = probe_one(grid, device, PROBE_ATTENTION, "attention", grid->new_axis[i], 0, error);
-  if (!failed) failed = probe_one(grid, device, PROBE_MEMORY_COPY, "memory copy", 0, 0, error);
-  if (!failed) failed = probe_one(grid, device, PROBE_H2D, "H2D", 0, 0, error);
-  if (!failed) failed = probe_one(grid, device, PROBE_D2H, "D2H", 0, 0, error);
-  return failed;
-}
-
 /* ---- between the points ---- */
 
 /* The pair of axis points around `at`, and how far between them; outside, the end point twice. */

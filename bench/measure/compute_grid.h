@@ -15,7 +15,6 @@
 
 #define GRID_NEW_MAX 12
 #define GRID_PAST_MAX 6
-#define GRID_PROBES_MAX 16
 
 /* One point: all layers, and what single layers say. */
 struct grid_point {
@@ -26,21 +25,11 @@ struct grid_point {
   struct samples embedding_s, head_s; /* what layer 0 and the last take beyond that */
 };
 
-/* A thing timed apart from the pipeline, as the device's probe() gives it. */
-struct grid_probe {
-  const char *name; /* "layer GEMMs", "attention", "peak GEMM", "memory copy", "H2D", "D2H" */
-  int64_t n_new, n_past;
-  double seconds, flops, bytes;
-};
-
 struct compute_grid {
   int n_new, n_past; /* points of each axis */
   int64_t new_axis[GRID_NEW_MAX], past_axis[GRID_PAST_MAX];
   struct grid_point *points; /* (n_new, n_past) */
   int rounds;
-  int n_probes;
-  struct grid_probe probes[GRID_PROBES_MAX];
-  double peak_flops_per_s; /* of the peak probe; 0 unknown */
 };
 
 /* Axes that fit a prompt of n_tokens: n_new 1, 16, 64, 256, ... n_tokens; n_past 0, and whole pages
@@ -53,9 +42,6 @@ struct grid_point *compute_grid_at(const struct compute_grid *grid, int i_new, i
 
 /* One run at a point; its samples are added. */
 int compute_grid_measure(struct group *group, struct grid_point *point, struct error *error);
-
-/* Times the device's parts; what it does not have is left out. */
-int compute_grid_probe(struct compute_grid *grid, struct device *device, struct error *error);
 
 /* Seconds of all layers at any (n_new, n_past) inside the grid: bilinear in the medians, held
  * outside. */

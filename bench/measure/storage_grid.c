@@ -5,8 +5,12 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "bench/measure/layer_io.h"
 #include "bench/measure/sweep_plan.h"
 
@@ -88,9 +92,57 @@ static void add_rows(struct storage_grid *grid, const struct rig *rig) {
     }
 }
 
+/* ---- something beside reads ---- */
+
+struct reader {
+  struct rig *rig;
+  struct pipeline_run run;
+  atomic_bool enough;
+  double bytes, seconds;
+  int failed;
+  struct error error;
+};
+
+/* Whole passes of reads, until told; nothing is checked, which would leave gaps. */
+static void *read_on(void *argument) {
+  struct reader *reader = argument;
+  struct rig *rig = reader->rig;
+  const struct pipeline_request request = {
+      .sequence = rig_sequence(rig, rig->config.past_max + 1, rig->config.past_max),
+      .legs = LEG_READ,
+  };
+  const double start_s = clock_now_s();
+  while (!reader->failed && !atomic_load(&reader->enough)) {
+    reader->failed = pipeline_run(rig->pipeline, &request, &reader->run, &reader->error);
+    reader->bytes += (double)reader->run.read_bytes;
+    reader->seconds = clock_now_s() - start_s;
+  }
+  return NULL;
+}
+
+static int measure_beside(struct rig *rig, struct storage_beside *beside, struct error *error) {
+  struct reader reader = {.rig = rig};
+  pthread_t thread;
+  if (pipeline_run_init(&reader.run, rig->layers))
+    return error_set(error, -ENOMEM, "no memory to read beside copies");
+  int failed = -pthread_create(&thread, NULL, read_on, &reader);
+  if (failed) {
+    pipeline_run_free(&reader.run);
+    return error_set(error, failed, "starting a thread that reads: %s", strerror(-failed));
+  }
+  failed = beside->measure(beside->context, error);
+  atomic_store(&reader.enough, true);
+  (void)pthread_join(thread, NULL);
+  pipeline_run_free(&reader.run);
+  if (failed) return failed;
+  if (reader.failed) return error_set(error, reader.failed, "%s", reader.error.message);
+  beside->read_bytes_per_s = reader.bytes / reader.seconds;
+  return 0;
+}
+
 int storage_grid_measure(struct storage_grid *grid, const struct rig_config *base,
-                         int64_t page_tokens, int repeats, int (*interrupted)(void),
-                         struct error *error) {
+                         int64_t page_tokens, int repeats, struct storage_beside *beside,
+                         int (*interrupted)(void), struct error *error) {
   struct rig rig = {0};
   struct group group = {0};
   struct rig_config config = *base;
@@ -122,6 +174,7 @@ int storage_grid_measure(struct storage_grid *grid, const struct rig_config *bas
         failed = measure_row(&group, &grid->rows[first + order[i]], error);
     }
   }
+  if (!failed && beside) failed = measure_beside(&rig, beside, error);
   group_free(&group);
   rig_close(&rig);
   return failed;

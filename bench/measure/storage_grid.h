@@ -40,11 +40,19 @@ struct storage_grid {
   char engine[IO_TEXT_BYTES]; /* what the engine obtained */
 };
 
+/* What is to be measured while storage is read, over and over, from a thread of its own. */
+struct storage_beside {
+  int (*measure)(void *context, struct error *error);
+  void *context;
+  double read_bytes_per_s; /* out: what storage gave meanwhile */
+};
+
 /* Adds the rows of one page size (each depth, and merged) and measures them `repeats` times after a
- * pass that does not count, rows in a seeded shuffle. Opens and closes a rig of its own. */
+ * pass that does not count, rows in a seeded shuffle; then `beside` (NULL: nothing). Opens and
+ * closes a rig of its own. */
 int storage_grid_measure(struct storage_grid *grid, const struct rig_config *base,
-                         int64_t page_tokens, int repeats, int (*interrupted)(void),
-                         struct error *error);
+                         int64_t page_tokens, int repeats, struct storage_beside *beside,
+                         int (*interrupted)(void), struct error *error);
 
 /* The row that reads fastest per token, NULL where there are none. */
 const struct storage_row *storage_grid_best(const struct storage_grid *grid);

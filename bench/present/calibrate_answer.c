@@ -15,6 +15,22 @@
 
 #define CROSSOVER_STEPS 64
 
+/* Seconds a token takes over the link to the device, all layers that run; NaN where none does. */
+static double link_s_per_token(const struct calibration *calibration, enum device_probe what) {
+  const struct part *part = parts_find(&calibration->parts, what, 0, 0);
+  const struct shape *shape = &calibration->shape;
+  double bytes = shape_kv_bytes_per_token(shape, (double)element_bytes(calibration->kv_element)) *
+                 calibration->layers / shape->layers;
+  return part ? part->seconds / part->bytes * bytes : NAN;
+}
+
+/* Storage and link work at the same time: the slower one counts. */
+static double reload_s(const struct calibration *calibration, const struct storage_row *row,
+                       double tokens) {
+  return fmax(storage_row_read_s(row, tokens),
+              tokens * link_s_per_token(calibration, PROBE_H2D)); /* fmax passes NaN over */
+}
+
 /* The alpha at which reading as many tokens takes as long as computing the rest. */
 static double crossover(const struct calibration *calibration, const struct storage_row *row) {
   double alpha[CROSSOVER_STEPS];
@@ -23,7 +39,7 @@ static double crossover(const struct calibration *calibration, const struct stor
   double tokens = (double)calibration->n_tokens;
   for (int i = 0; i < CROSSOVER_STEPS; i++) {
     alpha[i] = i == CROSSOVER_STEPS - 1 ? 1 - 1 / tokens : (double)i / CROSSOVER_STEPS;
-    read_s[i] = storage_row_read_s(row, alpha[i] * tokens);
+    read_s[i] = reload_s(calibration, row, alpha[i] * tokens);
     compute_s[i] =
         compute_grid_s(&calibration->compute, (1 - alpha[i]) * tokens, alpha[i] * tokens);
   }
@@ -37,10 +53,10 @@ static int64_t break_even(const struct calibration *calibration, const struct st
   /* Prompts end where the grid does: beyond it, T is not known. */
   for (int64_t past = (calibration->n_tokens / page - 1) * page; past >= page; past -= page) {
     double new_tokens = (double)page;
-    double reload_s = fmax(storage_row_read_s(row, (double)past),
-                           compute_grid_s(&calibration->compute, new_tokens, (double)past));
+    double with_past_s = fmax(reload_s(calibration, row, (double)past),
+                              compute_grid_s(&calibration->compute, new_tokens, (double)past));
     double recompute_s = compute_grid_s(&calibration->compute, (double)past + new_tokens, 0);
-    if (reload_s >= recompute_s) break;
+    if (with_past_s >= recompute_s) break;
     shortest = past;
   }
   return shortest;
@@ -49,11 +65,15 @@ static int64_t break_even(const struct calibration *calibration, const struct st
 struct calibration_summary calibration_summarise(const struct calibration *calibration) {
   struct calibration_summary summary = {.storage_read_s_per_token = NAN,
                                         .storage_write_s_per_token = NAN,
+                                        .read_s_per_token = NAN,
+                                        .write_s_per_token = NAN,
                                         .e = NAN,
                                         .alpha_star_constant = NAN,
                                         .alpha_star = NAN};
   double tokens = (double)calibration->n_tokens;
   summary.compute_s_per_token = compute_grid_s(&calibration->compute, tokens, 0) / tokens;
+  summary.h2d_s_per_token = link_s_per_token(calibration, PROBE_H2D);
+  summary.d2h_s_per_token = link_s_per_token(calibration, PROBE_D2H);
   const struct storage_row *best = storage_grid_best(&calibration->storage);
   summary.best = best;
   if (!best) return summary;
@@ -61,8 +81,9 @@ struct calibration_summary calibration_summarise(const struct calibration *calib
                                      (double)best->n_tokens;
   summary.storage_write_s_per_token = stats_median(best->write_s.values, best->write_s.n) /
                                       (double)best->n_tokens;
-  summary.e =
-      ttft_token_acceleration(summary.compute_s_per_token, summary.storage_read_s_per_token);
+  summary.read_s_per_token = fmax(summary.storage_read_s_per_token, summary.h2d_s_per_token);
+  summary.write_s_per_token = fmax(summary.storage_write_s_per_token, summary.d2h_s_per_token);
+  summary.e = ttft_token_acceleration(summary.compute_s_per_token, summary.read_s_per_token);
   summary.alpha_star_constant = ttft_alpha_star(summary.e);
   summary.alpha_star = crossover(calibration, best);
   summary.break_even_tokens = break_even(calibration, best);
@@ -85,7 +106,7 @@ char *calibration_answer(const struct calibration *calibration,
              tokens, compute);
     return text;
   }
-  units_format_seconds(read, summary.storage_read_s_per_token);
+  units_format_seconds(read, summary.read_s_per_token);
   units_format_count(prefix, (uint64_t)summary.break_even_tokens);
   int used = snprintf(text, CALIBRATION_ANSWER_BYTES,
                       "At %s tokens T is %s a token and R %s: e = %.3g, so ", tokens, compute, read,
@@ -106,8 +127,20 @@ char *calibration_answer(const struct calibration *calibration,
   return text;
 }
 
+static void warn_parts(const struct calibration *calibration, struct warnings *warnings) {
+  const struct parts *parts = &calibration->parts;
+  int held_down = 0;
+  for (int i = 0; i < parts->n; i++) held_down += parts->all[i].held_down;
+  if (held_down > 0)
+    warnings_add(warnings, WARNING_HELD_DOWN, "%d of %d parts timed alone", held_down, parts->n);
+  if (calibration->device->multiprocessors > 0 && !calibration->datasheet)
+    warnings_add(warnings, WARNING_NO_DATASHEET, "%s, %d multiprocessors",
+                 calibration->device->name, calibration->device->multiprocessors);
+}
+
 void calibration_warn(const struct calibration *calibration, struct warnings *warnings) {
   char reason[WARNINGS_DETAIL_BYTES];
+  warn_parts(calibration, warnings);
   const struct compute_grid *compute = &calibration->compute;
   for (int i = 0; i < compute->n_new * compute->n_past; i++) {
     const struct grid_point *point = &compute->points[i];
@@ -176,7 +209,11 @@ int calibration_write_profile(const struct calibration *calibration, const char 
                                                .seconds = embedding_s};
   profile->head_s = (struct profile_grid){
       .origin = origin, .n_rows = 1, .n_columns = 1, .seconds = &head_median_s};
-  profile->peaks = (struct profile_peaks){.origin = origin, .flops_per_s = grid->peak_flops_per_s};
+  const struct part *copy = parts_find(&calibration->parts, PROBE_MEMORY_COPY, 0, 0);
+  profile->peaks =
+      (struct profile_peaks){.origin = origin,
+                             .flops_per_s = calibration->parts.peak_flops_per_s,
+                             .hbm_bytes_per_s = copy ? copy->bytes / copy->seconds : 0};
   int failed = profile_write(profile, path, error);
   free(profile);
   return failed;

@@ -31,13 +31,15 @@ static const struct table_column compute_columns[] = {
     {.title = "high", .name = "compute_ci_high_s", .kind = TABLE_SECONDS},
     {.title = "T, per token", .name = "compute_s_per_token", .kind = TABLE_SECONDS},
     {.title = "rate", .name = "flops_per_s", .kind = TABLE_FLOPS},
-    {.title = "of peak", .name = "mfu", .kind = TABLE_PERCENT, .digits = 0},
+    {.title = "of peak", .name = "of_peak", .kind = TABLE_PERCENT, .digits = 0},
+    {.title = "MFU", .name = "mfu", .kind = TABLE_PERCENT, .digits = 0},
 };
 
 struct table *calibration_compute_table(const struct calibration *calibration) {
   const struct compute_grid *grid = &calibration->compute;
   struct table *table =
       table_new(compute_columns, sizeof compute_columns / sizeof *compute_columns);
+  const double peak = calibration->parts.peak_flops_per_s;
   for (int i = 0; i < grid->n_new * grid->n_past; i++) {
     const struct grid_point *point = &grid->points[i];
     if (point->compute_s.n == 0) continue;
@@ -51,41 +53,8 @@ struct table *calibration_compute_table(const struct calibration *calibration) {
     table_real(table, interval.ci_high);
     table_real(table, interval.median / (double)point->n_new);
     table_real(table, rate);
-    table_real(table, grid->peak_flops_per_s > 0 ? rate / grid->peak_flops_per_s : NAN);
-  }
-  return table;
-}
-
-static const struct table_column probe_columns[] = {
-    {.title = "part", .name = "part", .kind = TABLE_TEXT},
-    {.title = "n_new", .name = "n_new", .kind = TABLE_COUNT},
-    {.title = "n_past", .name = "n_past", .kind = TABLE_COUNT},
-    {.title = "time", .name = "seconds", .kind = TABLE_SECONDS},
-    {.title = "rate", .name = "flops_per_s", .kind = TABLE_FLOPS},
-    {.title = "of peak", .name = "mfu", .kind = TABLE_PERCENT, .digits = 0},
-    {.title = "moved", .name = "bytes_per_s", .kind = TABLE_RATE},
-};
-
-struct table *calibration_probe_table(const struct calibration *calibration) {
-  const struct compute_grid *grid = &calibration->compute;
-  struct table *table = table_new(probe_columns, sizeof probe_columns / sizeof *probe_columns);
-  for (int i = 0; i < grid->n_probes; i++) {
-    const struct grid_probe *probe = &grid->probes[i];
-    double rate = probe->flops > 0 ? probe->flops / probe->seconds : NAN;
-    table_row(table);
-    table_text(table, probe->name);
-    if (probe->n_new > 0)
-      table_count(table, probe->n_new);
-    else
-      table_missing(table);
-    if (probe->n_new > 0)
-      table_count(table, probe->n_past);
-    else
-      table_missing(table);
-    table_real(table, probe->seconds);
-    table_real(table, rate);
-    table_real(table, grid->peak_flops_per_s > 0 ? rate / grid->peak_flops_per_s : NAN);
-    table_real(table, probe->bytes > 0 && probe->flops == 0 ? probe->bytes / probe->seconds : NAN);
+    table_real(table, peak > 0 ? rate / peak : NAN);
+    table_real(table, calibration_mfu(calibration, rate));
   }
   return table;
 }
@@ -148,25 +117,12 @@ static json_t *compute_to_json(const struct calibration *calibration) {
     json_object_set_new(json, "compute_s", with_interval(&point->compute_s, (uint64_t)i + 1));
     json_object_set_new(json, "layer_s", with_interval(&point->layer_s, (uint64_t)i + 1));
     json_object_set_new(json, "compute_s_per_token", result_real(median_s / (double)point->n_new));
-    json_object_set_new(json, "flops_per_s",
-                        result_real(flops_of(calibration, point->n_new, point->n_past) / median_s));
+    double rate = flops_of(calibration, point->n_new, point->n_past) / median_s;
+    json_object_set_new(json, "flops_per_s", result_real(rate));
+    json_object_set_new(json, "mfu", result_real(calibration_mfu(calibration, rate)));
     json_array_append_new(points, json);
   }
   return points;
-}
-
-static json_t *probes_to_json(const struct compute_grid *grid) {
-  json_t *probes = json_array();
-  for (int i = 0; i < grid->n_probes; i++) {
-    const struct grid_probe *probe = &grid->probes[i];
-    json_t *json = json_pack("{s:s, s:I, s:I}", "part", probe->name, "n_new",
-                             (json_int_t)probe->n_new, "n_past", (json_int_t)probe->n_past);
-    json_object_set_new(json, "seconds", result_real(probe->seconds));
-    json_object_set_new(json, "flops", result_real(probe->flops));
-    json_object_set_new(json, "bytes", result_real(probe->bytes));
-    json_array_append_new(probes, json);
-  }
-  return probes;
 }
 
 /* Rates as {median, ci_low, ci_high, samples}: each sample a pass. */
@@ -211,12 +167,12 @@ void calibration_to_json(const struct calibration *calibration, json_t *result) 
     double value;
   } values[] = {
       {"compute_s_per_token", summary.compute_s_per_token},
-      {"read_s_per_token", summary.storage_read_s_per_token},
-      {"write_s_per_token", summary.storage_write_s_per_token},
+      {"read_s_per_token", summary.read_s_per_token},
+      {"write_s_per_token", summary.write_s_per_token},
       {"storage_read_s_per_token", summary.storage_read_s_per_token},
-      {"h2d_s_per_token", NAN},
+      {"h2d_s_per_token", summary.h2d_s_per_token},
       {"storage_write_s_per_token", summary.storage_write_s_per_token},
-      {"d2h_s_per_token", NAN},
+      {"d2h_s_per_token", summary.d2h_s_per_token},
       {"e", summary.e},
       {"alpha_star_constant_t", summary.alpha_star_constant},
       {"alpha_star", summary.alpha_star},
@@ -229,7 +185,11 @@ void calibration_to_json(const struct calibration *calibration, json_t *result) 
                           : json_null());
   json_object_set_new(result, "summary", json);
   json_object_set_new(result, "compute", compute_to_json(calibration));
-  json_object_set_new(result, "parts", probes_to_json(&calibration->compute));
+  json_object_set_new(result, "parts", calibration_parts_to_json(calibration));
+  double beside = calibration->parts.read_bytes_per_s;
+  json_object_set_new(result, "copies_read_bytes_per_s", result_real(beside > 0 ? beside : NAN));
+  json_object_set_new(result, "layers", calibration_layers_to_json(calibration));
+  json_object_set_new(result, "datasheet", calibration_datasheet_to_json(calibration));
   json_object_set_new(result, "storage", storage_to_json(&calibration->storage));
   const struct target *target = &calibration->storage.target;
   json_object_set_new(result, "target", target->path[0] ? target_to_json(target) : json_null());

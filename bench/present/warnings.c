@@ -41,6 +41,10 @@ static const struct {
                            "use a --target on ext4 or XFS"},
     [WARNING_ALPHA_ROUNDED] = {"alpha-rounded", "whole pages moved alpha far from what was asked",
                                "use smaller --page-tokens"},
+    [WARNING_NO_DATASHEET] = {"no-datasheet",
+                              "no datasheet of this GPU is kept here, so shares of its peak (MFU) "
+                              "are not told",
+                              "hold rates against its own datasheet, dense figures"},
     [WARNING_KV_NOT_RESIDENT] = {"kv-not-resident",
                                  "the KV cache does not hold all layers, so pages are checked "
                                  "inside the timed run",

@@ -22,6 +22,7 @@ enum warning {
   WARNING_DRIVE_VIRTUAL,       /* a guest's drive: caches below cannot be seen */
   WARNING_NO_DIRECT,           /* O_DIRECT unavailable on the target */
   WARNING_ALPHA_ROUNDED,       /* whole pages moved alpha far from what was asked */
+  WARNING_NO_DATASHEET,        /* a GPU of which no peak is known: no MFU */
   WARNING_KV_NOT_RESIDENT,     /* KV checked in-line, inside the timed region */
   WARNING_NOT_VERIFIED,        /* nothing is known of what a file or device should hold */
   WARNING_WORKING_SET_SMALL,   /* caches of drive or controller may hold it */

@@ -160,13 +160,21 @@ static int enqueue_head(const struct part *part, int repeat, struct error *error
   return cuda_run_head(part->cuda, 1, error);
 }
 
+/* Bytes that one copy within device memory takes along. */
+static size_t within_bytes(const struct cuda *cuda) {
+  return (cuda->plan.kv_slots > 1 ? 2 : 1) * cuda->plan.kv_half_bytes;
+}
+
+/* From slot to slot through the whole KV cache, of which the L2 cache holds a part at most; with
+ * one slot from half to half. */
 static int enqueue_within(const struct part *part, int repeat, struct error *error) {
   struct cuda *cuda = part->cuda;
-  (void)repeat;
-  const driver_pointer slot = cuda->slots[0];
-  const size_t half = cuda->plan.kv_half_bytes;
-  return gpu_check(&cuda->gpu, cuda->gpu.driver.copy_within(slot + half, slot, half, part->stream),
-                   error, "cuMemcpyDtoDAsync(%zu bytes)", half);
+  const int n = cuda->plan.kv_slots;
+  const size_t bytes = within_bytes(cuda);
+  const driver_pointer from = cuda->slots[2 * repeat % n];
+  const driver_pointer to = n > 1 ? cuda->slots[(2 * repeat + 1) % n] : from + bytes;
+  return gpu_check(&cuda->gpu, cuda->gpu.driver.copy_within(to, from, bytes, part->stream), error,
+                   "cuMemcpyDtoDAsync(%zu bytes)", bytes);
 }
 
 static int enqueue_in(const struct part *part, int repeat, struct error *error) {
@@ -243,7 +251,7 @@ static bool choose_copy(struct part *part, enum device_probe what, struct device
   part->enqueue = what == PROBE_MEMORY_COPY ? enqueue_within
                   : what == PROBE_D2H       ? enqueue_out
                                             : enqueue_in;
-  rate->bytes = what == PROBE_MEMORY_COPY ? 2.0 * (double)cuda->plan.kv_half_bytes
+  rate->bytes = what == PROBE_MEMORY_COPY ? 2.0 * (double)within_bytes(cuda)
                 : what == PROBE_BOTH_WAYS ? 2 * page_bytes
                                           : page_bytes;
   return what == PROBE_MEMORY_COPY || what == PROBE_H2D || what == PROBE_D2H ||

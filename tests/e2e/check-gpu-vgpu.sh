@@ -76,5 +76,28 @@ expects 1 "doctor: libraries missing" \
 run REFILL_PLUGIN_DIR="$work/empty" -- doctor
 expects 1 "doctor: no plugin" 'checks["cuda plugin"]["verdict"] == "BAD"'
 
+# Rates on a virtual GPU mean nothing: what counts is that each part is timed, and held against the
+# right thing.
+C=(calibrate --model tests/shapes/tiny.json --tokens 33 --page-tokens 16 --queue-depth 4 --repeat 1)
+run VGPU_NAME="NVIDIA H100 80GB HBM3" -- "${C[@]}" --profile "$work/profile.json"
+expects 0 "calibrate: parts, layers, copies, a datasheet" '
+  {p["part"] for p in r["parts"]} >= {"whole layer", "QKV GEMM", "output GEMM", "gate/up GEMM",
+    "down GEMM", "attention", "RMSNorm", "RoPE, KV scatter", "SwiGLU", "head", "memory copy", "H2D",
+    "D2H", "H2D and D2H at once", "H2D, storage read beside"}
+  and all(p["cold_s"] > 0 for p in r["parts"] if p["part"].endswith(" GEMM"))
+  and all(p["of_copy"] > 0 for p in r["parts"] if p["part"] in ("RMSNorm", "SwiGLU"))
+  and all(l["over_sum"] > -1 and l["back_to_back_s"] > 0 for l in r["layers"])
+  and len(r["layers"]) == len(r["compute"]) and r["copies_read_bytes_per_s"] > 0
+  and r["datasheet"]["flops_per_s"] == 989e12 and r["compute"][0]["mfu"] > 0
+  and r["summary"]["read_s_per_token"] >= r["summary"]["h2d_s_per_token"] > 0'
+"$build/refill" sweep --device "playback:$work/profile.json" --engine null --tokens 33 \
+  --page-tokens 16 --alpha 0 --repeat 1 -o "$work/result.json" >"$work/out" 2>&1
+code=$?
+expects 0 "its profile can be played back" 'r["rig"]["device"]["played_back"]'
+run -- "${C[@]}" --dtype fp8 --kv-dtype fp8
+expects 0 "calibrate in FP8, a GPU without a datasheet" '
+  {p["part"] for p in r["parts"]} >= {"quantise", "dequantise past"} and r["datasheet"] is None
+  and r["compute"][0]["mfu"] is None and any(w["name"] == "no-datasheet" for w in r["warnings"])'
+
 echo "$n checks of the GPU's check on the virtual GPU, $failed failed"
 [ $failed -eq 0 ]

@@ -37,10 +37,12 @@ expects 0 "idle and an application's limit hold nothing down" '
 run "$N" VGPU_NVML_REASONS=0x8 -- "${C[@]}"
 expects 0 "calibrate: a hardware slowdown with every sample" '
   condition["held_down"] == "hardware slowdown" and "held-down" in warned
-  and all(p["held_down_samples"] > 0 for p in r["compute"])'
+  and all(p["held_down_samples"] > 0 for p in r["compute"])
+  and all(p["held_down"] for p in r["parts"])'
 run "$N" -- "${C[@]}"
 expects 0 "calibrate: none" '"held-down" not in warned
-  and all(p["held_down_samples"] == 0 for p in r["compute"])'
+  and all(p["held_down_samples"] == 0 for p in r["compute"])
+  and not any(p["held_down"] for p in r["parts"])'
 
 for function in nvmlInit_v2 nvmlDeviceGetHandleByPciBusId_v2 \
   nvmlDeviceGetCurrentClocksThrottleReasons; do

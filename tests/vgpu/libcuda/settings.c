@@ -36,6 +36,8 @@ void settings_read(struct settings *settings) {
       .n_devices = (int)number("VGPU_DEVICES", 1),
       .major = (int)(capability / 10),
       .minor = (int)(capability % 10),
+      .multiprocessors = (int)number("VGPU_MULTIPROCESSORS", 132),
+      .name = getenv("VGPU_NAME"),
       .memory_bytes = (size_t)number("VGPU_MEMORY", 81559L << 20),
       .manifest = getenv("VGPU_MANIFEST"),
       .refuse_cubins = number("VGPU_REFUSE_CUBINS", 0) != 0,

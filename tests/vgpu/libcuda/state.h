@@ -48,7 +48,8 @@ enum needs { NEEDS_NOTHING, NEEDS_INIT, NEEDS_CONTEXT };
 /* VGPU_* of the environment; README.md documents each. */
 struct settings {
   bool stub;
-  int driver_version, n_devices, major, minor;
+  int driver_version, n_devices, major, minor, multiprocessors;
+  const char *name; /* of the device */
   size_t memory_bytes;
   const char *manifest; /* of cubins and their PTX */
   bool refuse_cubins, findings_warn, pageable_is_finding, any_memory, leaks;
