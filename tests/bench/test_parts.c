@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "bench/measure/parts.h"
 
@@ -28,7 +28,7 @@ static int probe(struct device *device, enum device_probe what, int64_t n_new, i
 
 static void condition(struct device *device, struct device_condition *now) {
   *now = (struct device_condition){.known = true};
-  if (((struct fake *)device)->hot) strcpy(now->held_down, "heat");
+  if (((struct fake *)device)->hot) snprintf(now->held_down, sizeof now->held_down, "heat");
 }
 
 static const struct device_ops ops = {.name = "fake", .probe = probe, .condition = condition};

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/vgpu/libcuda/state.h"
+#include "tests/vgpu/memory/order.h"
 
 #define CONTEXT_BYTES ((size_t)500 << 20) /* what a context takes of the memory */
 
@@ -18,10 +19,10 @@ driver_result enter_init(unsigned flags) {
   if (flags != 0) return RESULT_INVALID_VALUE;
   struct vgpu *state = vgpu();
   if (state->settings.n_devices == 0) return RESULT_NO_DEVICE;
-  pthread_mutex_lock(&state->lock);
+  order_lock(&state->lock);
   if (!state->arena) state->arena = arena_open(state->settings.memory_bytes);
   state->started = state->arena != NULL;
-  pthread_mutex_unlock(&state->lock);
+  order_unlock(&state->lock);
   return state->started ? RESULT_OK : RESULT_OUT_OF_MEMORY;
 }
 
@@ -47,7 +48,8 @@ driver_result enter_device_get(driver_device *device, int ordinal) {
 driver_result enter_device_get_name(char *name, int bytes, driver_device device) {
   ENTER(device_get_name, NEEDS_INIT);
   if (!is_device(device)) return RESULT_INVALID_DEVICE;
-  snprintf(name, (size_t)bytes, "Virtual H100");
+  snprintf(name, (size_t)bytes, "%s",
+           vgpu()->settings.name ? vgpu()->settings.name : "Virtual H100");
   return RESULT_OK;
 }
 
@@ -64,12 +66,11 @@ driver_result enter_device_get_attribute(int *value, unsigned attribute, driver_
   static const struct {
     unsigned attribute;
     int value;
-  } table[] = {{1, 1024},        {2, 1024},    {3, 1024},     {4, 64},      {5, 2147483647},
-               {6, 65535},       {7, 65535},   {8, 49152},    {9, 65536},   {10, 32},
-               {11, 2147483647}, {12, 65536},  {13, 1980000}, {14, 512},    {16, 132},
-               {20, 0},          {31, 1},      {36, 2619000}, {37, 5120},   {38, 52428800},
-               {39, 2048},       {40, 3},      {41, 1},       {81, 233472}, {82, 65536},
-               {95, 1},          {97, 232448}, {106, 32}};
+  } table[] = {{1, 1024},      {2, 1024},    {3, 1024},  {4, 64},  {5, 2147483647},  {6, 65535},
+               {7, 65535},     {8, 49152},   {9, 65536}, {10, 32}, {11, 2147483647}, {12, 65536},
+               {13, 1980000},  {14, 512},    {20, 0},    {31, 1},  {36, 2619000},    {37, 5120},
+               {38, 52428800}, {39, 2048},   {40, 3},    {41, 1},  {81, 233472},     {82, 65536},
+               {95, 1},        {97, 232448}, {106, 32}};
   ENTER(device_get_attribute, NEEDS_INIT);
   if (!is_device(device)) return RESULT_INVALID_DEVICE;
   if (attribute == DRIVER_ATTRIBUTE_CAPABILITY_MAJOR) {
@@ -78,6 +79,10 @@ driver_result enter_device_get_attribute(int *value, unsigned attribute, driver_
   }
   if (attribute == DRIVER_ATTRIBUTE_CAPABILITY_MINOR) {
     *value = vgpu()->settings.minor;
+    return RESULT_OK;
+  }
+  if (attribute == DRIVER_ATTRIBUTE_MULTIPROCESSORS) {
+    *value = vgpu()->settings.multiprocessors;
     return RESULT_OK;
   }
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
