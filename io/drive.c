@@ -235,6 +235,24 @@ static void describe_own(const char *sys_root, const char *name, struct target *
   if (node >= 0 && target->numa_node < 0) target->numa_node = (int)node;
 }
 
+static bool link_is_degraded(const struct target *target) {
+  return (target->link_gt_per_s > 0 && target->link_gt_per_s < target->link_max_gt_per_s) ||
+         (target->link_width > 0 && target->link_width < target->link_max_width);
+}
+
+/* What another member changes of what those before it said. */
+static void merge_member(struct target *target, const struct target *member) {
+  target->virtual_drive |= member->virtual_drive;
+  if (member->numa_node != target->numa_node) target->numa_node = -1;
+  if (strcmp(target->scheduler, "none") == 0)
+    snprintf(target->scheduler, sizeof target->scheduler, "%s", member->scheduler);
+  if (link_is_degraded(target) || !link_is_degraded(member)) return;
+  target->link_gt_per_s = member->link_gt_per_s;
+  target->link_max_gt_per_s = member->link_max_gt_per_s;
+  target->link_width = member->link_width;
+  target->link_max_width = member->link_max_width;
+}
+
 static void describe(const char *sys_root, const char *name, struct target *target, int depth) {
   struct members members;
   list_members(sys_root, name, &members);
@@ -250,23 +268,37 @@ static void describe(const char *sys_root, const char *name, struct target *targ
         !drive_of_device(sys_root, numbers[0], numbers[1], drive))
       snprintf(drive, sizeof drive, "%s", members.names[i]);
     describe(sys_root, drive, &member, depth + 1);
-    if (i == 0) *target = member;
-    target->virtual_drive |= member.virtual_drive;
+    if (i == 0)
+      *target = member;
+    else
+      merge_member(target, &member);
   }
   if (members.n == 0) describe_own(sys_root, name, target);
   /* A loop device over a file in memory: no drive's counter tells what was read. */
   if (members.n == 0 && strcmp(target->transport, "loop") == 0) target->virtual_drive = true;
 }
 
+static void name_members(const char *sys_root, struct target *target) {
+  struct members members;
+  size_t used = 0;
+  list_members(sys_root, target->drive, &members);
+  for (int i = 0; i < members.n && used < sizeof target->members; i++)
+    used += (size_t)snprintf(target->members + used, sizeof target->members - used, "%s%s",
+                             i ? ", " : "", members.names[i]);
+}
+
 void drive_describe(const char *sys_root, struct target *target) {
   assert(target->drive[0] != '\0');
   describe(sys_root, target->drive, target, 0);
+  name_members(sys_root, target);
   /* What cannot be seen through (network, raid) outweighs the name of what is stacked on it. */
   const char *own = transport_of(target->drive);
   if (strcmp(target->transport, NETWORK) != 0 && strcmp(target->transport, "raid") != 0 &&
       strcmp(own, "unknown") != 0)
     snprintf(target->transport, sizeof target->transport, "%s", own);
   target->loop_cached = read_number(sys_root, target->drive, "loop/dio", 1) == 0;
+  read_attribute(sys_root, target->drive, "queue/write_cache", target->write_cache,
+                 sizeof target->write_cache);
   target->rotational = read_number(sys_root, target->drive, "queue/rotational", 0) == 1;
   target->logical_block_bytes =
       (uint32_t)read_number(sys_root, target->drive, "queue/logical_block_size", 0);

@@ -18,8 +18,8 @@ bool drive_of_device(const char *sys_root, unsigned major_number, unsigned minor
                      char *name);
 
 /* Fills the target's fields about the drive called target->drive: model, firmware, scheduler,
- * transport, rotational, virtual_drive, block sizes, numa_node. Of a stacked device the members
- * decide what it does not say itself. */
+ * transport, rotational, write cache, virtual_drive, block sizes, numa_node, link. Of a stacked
+ * device the members decide what it does not say itself: what is worst of any counts. */
 void drive_describe(const char *sys_root, struct target *target);
 
 /* Adds the counters of a drive, or of its members where it is stacked. counters->known becomes

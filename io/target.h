@@ -22,10 +22,12 @@ struct target {
   char filesystem[32];                   /* "ext4", "tmpfs" */
   char mount_options[TARGET_TEXT_BYTES]; /* as in /proc/self/mountinfo */
   char source[TARGET_TEXT_BYTES];        /* "/dev/nvme0n1p1" */
-  char drive[64];     /* block device behind it, partition resolved: "nvme0n1"; "" where none */
-  char model[64];     /* "" unknown */
-  char firmware[32];  /* "" unknown */
-  char scheduler[32]; /* "none", "mq-deadline" */
+  char drive[64];       /* block device behind it, partition resolved: "nvme0n1"; "" where none */
+  char model[64];       /* "" unknown */
+  char firmware[32];    /* "" unknown */
+  char scheduler[32];   /* "none", "mq-deadline"; of several members the first that is not "none" */
+  char write_cache[16]; /* "write back", "write through"; "" unknown */
+  char members[TARGET_TEXT_BYTES]; /* of a stacked device, its own: "nvme0n1, nvme1n1"; else "" */
   char transport[32]; /* "nvme", "virtio", "scsi", "mmc", "xen", "loop", "device-mapper", "md",
                          "raid" (controller), "network" (NVMe over fabrics too), "ram", "unknown" */
   bool rotational;
@@ -35,8 +37,9 @@ struct target {
   uint32_t direct_alignment_bytes;
   uint32_t logical_block_bytes, physical_block_bytes;
   uint64_t free_bytes; /* for this user */
-  int numa_node;       /* -1 unknown */
-  /* The drive's PCIe link as it is and as drive and slot could have it; 0 unknown. */
+  int numa_node;       /* -1 unknown, or not the same for all members */
+  /* The drive's PCIe link as it is and as drive and slot could have it; 0 unknown. Of several
+   * members one that is below its maximum, if there is any. */
   double link_gt_per_s, link_max_gt_per_s;
   int link_width, link_max_width;
   bool loop_cached; /* a loop device that reads its file through the page cache */

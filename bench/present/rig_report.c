@@ -61,7 +61,8 @@ static json_t *device_to_json(const struct rig *rig) {
 static json_t *condition_to_json(const struct rig_condition *condition) {
   if (condition->runs == 0) return json_null();
   const struct device_condition *last = &condition->last;
-  json_t *json = json_pack("{s:I, s:I, s:s, s:f}", "runs", (json_int_t)condition->runs,
+  json_t *json = json_pack("{s:I, s:I, s:I, s:s, s:f}", "runs", (json_int_t)condition->runs,
+                           "graph_runs", (json_int_t)condition->graph_runs,
                            "held_down_runs", (json_int_t)condition->held_down_runs, "held_down",
                            condition->held_down, "clock_error_s", condition->clock_error_s);
   if (last->known)
@@ -73,19 +74,19 @@ static json_t *condition_to_json(const struct rig_condition *condition) {
 }
 
 json_t *target_to_json(const struct target *target) {
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i, s:i, "
-                   "s:i, s:f, s:f, s:i, s:i, s:b}",
-                   "filesystem", target->filesystem, "mount_options", target->mount_options,
-                   "source", target->source, "drive", target->drive, "model", target->model,
-                   "firmware", target->firmware, "scheduler", target->scheduler, "transport",
-                   target->transport, "rotational", target->rotational, "virtual_drive",
-                   target->virtual_drive, "o_direct", target->direct, "direct_alignment_bytes",
-                   (int)target->direct_alignment_bytes, "free_bytes",
-                   (json_int_t)target->free_bytes, "numa_node", target->numa_node,
-                   "logical_block_bytes", (int)target->logical_block_bytes, "physical_block_bytes",
-                   (int)target->physical_block_bytes, "link_gt_per_s", target->link_gt_per_s,
-                   "link_max_gt_per_s", target->link_max_gt_per_s, "link_width", target->link_width,
-                   "link_max_width", target->link_max_width, "loop_cached", target->loop_cached);
+  return json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i, s:i, "
+      "s:i, s:f, s:f, s:i, s:i, s:b, s:s, s:s}",
+      "filesystem", target->filesystem, "mount_options", target->mount_options, "source",
+      target->source, "drive", target->drive, "model", target->model, "firmware", target->firmware,
+      "scheduler", target->scheduler, "transport", target->transport, "rotational",
+      target->rotational, "virtual_drive", target->virtual_drive, "o_direct", target->direct,
+      "direct_alignment_bytes", (int)target->direct_alignment_bytes, "free_bytes",
+      (json_int_t)target->free_bytes, "numa_node", target->numa_node, "logical_block_bytes",
+      (int)target->logical_block_bytes, "physical_block_bytes", (int)target->physical_block_bytes,
+      "link_gt_per_s", target->link_gt_per_s, "link_max_gt_per_s", target->link_max_gt_per_s,
+      "link_width", target->link_width, "link_max_width", target->link_max_width, "loop_cached",
+      target->loop_cached, "write_cache", target->write_cache, "members", target->members);
 }
 
 json_t *rig_to_json(const struct rig *rig) {

@@ -85,6 +85,8 @@ Test(drive, nvme) {
   cr_expect_eq(target.numa_node, 1);
   cr_expect_not(target.virtual_drive);
   cr_expect_not(target.rotational);
+  cr_expect_str_eq(target.members, "");
+  cr_expect_str_eq(target.write_cache, "", "unknown");
   expect_counts("nvme0n1", 1000, 100);
 }
 
@@ -125,6 +127,46 @@ Test(drive, md_under_device_mapper) {
   fake_sys_add(&sys, "virtual/dm-1", "253:1", 5, 5);
   fake_sys_stack(&sys, "virtual/dm-1", "virtual/md127");
   expect_counts("dm-1", 1030, 103);
+}
+
+static void write_link(const char *drive, const char *speed, const char *width) {
+  const char *const files[][2] = {{"current_link_speed", speed},
+                                  {"max_link_speed", "32.0 GT/s PCIe\n"},
+                                  {"current_link_width", width},
+                                  {"max_link_width", "4\n"}};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    char file[128];
+    snprintf(file, sizeof file, "%s/device/device/%s", drive, files[i][0]);
+    fake_sys_write(&sys, file, files[i][1]);
+  }
+}
+
+/* Two drives of two sockets, one of them badly seated: which of them is listed first is chance. */
+Test(drive, the_worst_member_counts) {
+  const char *const drives[] = {NVME0, NVME1};
+  for (int bad = 0; bad < 2; bad++) {
+    fake_sys_add(&sys, "virtual/md1", "9:1", 1, 1);
+    fake_sys_stack(&sys, "virtual/md1", NVME0);
+    fake_sys_stack(&sys, "virtual/md1", NVME1);
+    write_link(drives[bad], "16.0 GT/s PCIe\n", "4\n");
+    write_link(drives[!bad], "32.0 GT/s PCIe\n", "4\n");
+    char file[64];
+    snprintf(file, sizeof file, "%s/queue/scheduler", drives[bad]);
+    fake_sys_write(&sys, file, "none [mq-deadline]\n");
+    snprintf(file, sizeof file, "%s/device/numa_node", drives[bad]);
+    fake_sys_write(&sys, file, "0\n");
+    fake_sys_write(&sys, "virtual/md1/queue/write_cache", "write back\n");
+    struct target target = describe("md1");
+    cr_expect_eq(target.link_gt_per_s, 16);
+    cr_expect_eq(target.link_max_gt_per_s, 32);
+    cr_expect_str_eq(target.scheduler, "mq-deadline");
+    cr_expect_eq(target.numa_node, -1, "on both sockets");
+    cr_expect_str_eq(target.write_cache, "write back");
+    cr_expect_eq(strlen(target.members), strlen("nvme0n1, nvme1n1"), "%s", target.members);
+    cr_expect_not_null(strstr(target.members, "nvme1n1"));
+    tear_down();
+    set_up();
+  }
 }
 
 Test(drive, one_virtual_member_makes_all_virtual) {
