@@ -288,21 +288,22 @@ static void reopen_buffered(struct uring_engine *self) {
 /* Registers files and buffers as far as the kernel lets us, and says how far that was. */
 static int register_all(struct uring_engine *self, const struct io_engine_config *config,
                         bool nofixed, struct error *error) {
-  char files[64] = "files not registered";
+  char files[64] = ", files not registered"; /* "" where there are none */
   char buffers[96] = "buffers not registered (nofixed)";
+  if (config->n_files == 0) files[0] = '\0';
   if (!nofixed && config->n_files > 0) {
     int code = io_uring_register_files(&self->ring, self->fds, (unsigned)self->n_files);
     self->files_are_registered = code == 0;
     if (code == 0)
-      snprintf(files, sizeof files, "files registered");
+      snprintf(files, sizeof files, ", files registered");
     else
-      snprintf(files, sizeof files, "files not registered (%s)", strerror(-code));
+      snprintf(files, sizeof files, ", files not registered (%s)", strerror(-code));
   }
   if (!nofixed) {
     int code = uring_register_buffers(self, config, buffers, sizeof buffers, error);
     if (code < 0) return code;
   }
-  snprintf(self->core.public.info.description, IO_TEXT_BYTES, "io_uring: %s%s, %s, %s",
+  snprintf(self->core.public.info.description, IO_TEXT_BYTES, "io_uring: %s%s%s, %s",
            self->features, self->buffered ? ", through the page cache" : "", files, buffers);
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/crc32c.h"
@@ -25,6 +26,7 @@
 #include "kernels/device.h"
 
 #define FOUND_BYTES 400
+#define DRIVE_BYTES 800
 #define PROBE_BYTES                                                                                \
   ((size_t)64 << 20) /* registered to see whether the limit on locked memory allows it */
 #define MEMLOCK_WANTED_BYTES ((int64_t)1 << 30)
@@ -111,7 +113,11 @@ static void check_build(struct doctor *doctor) {
 /* ---- devices ---- */
 
 static void check_devices(struct doctor *doctor) {
-  for (int i = 0; device_at(i); i++) check(doctor, "device", GOOD, "", "%s", device_at(i)->name);
+  char names[FOUND_BYTES] = "";
+  for (size_t i = 0, used = 0; device_at((int)i) && used < sizeof names; i++)
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                             device_at((int)i)->name);
+  check(doctor, "devices", GOOD, "", "this build can drive %s", names);
   const struct host *host = &doctor->host;
   bool drivable = device_find("cuda") != NULL;
   for (int i = 0; i < host->n_gpus; i++)
@@ -171,12 +177,32 @@ static void check_limits(struct doctor *doctor) {
   char limit[UNITS_TEXT_BYTES];
   units_format_bytes(limit, (double)host->memlock_bytes);
   bool enough = host->memlock_bytes >= MEMLOCK_WANTED_BYTES;
-  check(doctor, "locked memory", GOOD, "", "limit %s%s",
-        host->memlock_bytes == INT64_MAX ? "none" : limit,
-        enough ? "" : " (does not bind root; others: ulimit -l)");
+  bool binds = !enough && geteuid() != 0;
+  check(doctor, "locked memory", binds ? WARN : GOOD, binds ? "ulimit -l unlimited" : "",
+        "limit %s%s", host->memlock_bytes == INT64_MAX ? "none" : limit,
+        enough || binds ? "" : " (does not bind root)");
   bool open = host->io_uring_disabled <= 0;
   check(doctor, "io_uring", open ? GOOD : WARN, open ? "" : "sysctl kernel.io_uring_disabled=0",
         "io_uring_disabled %d", host->io_uring_disabled);
+}
+
+/* "md0 (md of nvme0n1, nvme1n1), KIOXIA CM7 1.2.3, blocks 512/4096, ...": what is known of it. */
+static const char *describe_drive(const struct target *target, char text[DRIVE_BYTES]) {
+  char node[32] = "";
+  char link[64] = "";
+  const char *model = target->model, *firmware = target->firmware;
+  if (target->numa_node >= 0) snprintf(node, sizeof node, ", NUMA node %d", target->numa_node);
+  if (target->link_width > 0)
+    snprintf(link, sizeof link, ", link %.1f GT/s x%d of %.1f GT/s x%d", target->link_gt_per_s,
+             target->link_width, target->link_max_gt_per_s, target->link_max_width);
+  snprintf(text, DRIVE_BYTES, "%s (%s%s%s)%s%s%s%s, blocks %u/%u, scheduler %s%s%s%s%s%s",
+           target->drive[0] ? target->drive : "unknown", target->transport,
+           target->members[0] ? " of " : "", target->members, model[0] ? ", " : "", model,
+           firmware[0] ? " " : "", firmware, target->logical_block_bytes,
+           target->physical_block_bytes, target->scheduler[0] ? target->scheduler : "unknown",
+           target->write_cache[0] ? ", cache " : "", target->write_cache,
+           target->rotational ? ", rotational" : "", link, node);
+  return text;
 }
 
 static void check_target(struct doctor *doctor, const char *directory) {
@@ -197,15 +223,13 @@ static void check_target(struct doctor *doctor, const char *directory) {
         target.direct ? "" : "reads come from the page cache here: use another filesystem",
         target.direct ? "works, alignment %u bytes" : "refused (alignment %u bytes)",
         target.direct_alignment_bytes);
+  char drive[DRIVE_BYTES];
   bool known = target.drive[0] != '\0';
   check(doctor, "drive", known && !target.virtual_drive ? GOOD : WARN,
         !known                 ? "no block device is seen: cold reads cannot be proven"
         : target.virtual_drive ? "caches below a guest cannot be seen: compare on bare metal"
                                : "",
-        "%s (%s) %s %s, blocks %u/%u, scheduler %s, NUMA node %d", known ? target.drive : "unknown",
-        target.transport, target.model, target.firmware, target.logical_block_bytes,
-        target.physical_block_bytes, target.scheduler[0] ? target.scheduler : "unknown",
-        target.numa_node);
+        "%s", describe_drive(&target, drive));
   bool nvme = strcmp(target.transport, "nvme") == 0;
   if (nvme && strcmp(target.scheduler, "none") != 0)
     check(doctor, "scheduler", WARN, "echo none > /sys/block/DRIVE/queue/scheduler",
