@@ -78,6 +78,7 @@ static int open_directory(struct kv_file *file, const char *directory, struct er
   if (strlen(directory) + KV_PARTIAL_NAME_BYTES >= sizeof file->directory)
     return error_set(error, -ENAMETOOLONG, "directory %s: its name is too long", directory);
   snprintf(file->directory, sizeof file->directory, "%s", directory);
+  snprintf(file->title, sizeof file->title, "the new KV's file in %s", directory);
   file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (file->directory_fd < 0)
     return error_set(error, -errno, "directory %s: %s", directory, strerror(errno));

@@ -193,6 +193,10 @@ const char *kv_file_path(const struct kv_file *file) {
   return file->path;
 }
 
+const char *kv_file_title(const struct kv_file *file) {
+  return file->path[0] != '\0' ? file->path : file->title;
+}
+
 int kv_file_fd(const struct kv_file *file) {
   return file->fd;
 }

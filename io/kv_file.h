@@ -80,8 +80,12 @@ void kv_file_close(struct kv_file *file);
 
 const struct kv_identity *kv_file_identity(const struct kv_file *file);
 const char *kv_file_path(const struct kv_file *file); /* "" while unpublished */
-int kv_file_fd(const struct kv_file *file);           /* the file's; never close it */
-bool kv_file_is_direct(const struct kv_file *file);   /* O_DIRECT is on */
+
+/* What a message calls it: its path, or "the new KV's file in DIRECTORY". */
+const char *kv_file_title(const struct kv_file *file);
+
+int kv_file_fd(const struct kv_file *file);         /* the file's; never close it */
+bool kv_file_is_direct(const struct kv_file *file); /* O_DIRECT is on */
 size_t
 kv_file_alignment(const struct kv_file *file); /* what offsets, sizes and memory need, bytes */
 int64_t kv_file_pages_per_layer(const struct kv_file *file);

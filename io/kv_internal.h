@@ -24,6 +24,7 @@ struct kv_file {
   uint8_t *crc_set; /* one per page, while being made: was its CRC given? */
   char path[PATH_MAX];
   char directory[PATH_MAX];
+  char title[PATH_MAX + 32];                /* what messages call it while it has no path */
   char partial_name[KV_PARTIAL_NAME_BYTES]; /* "" for an unnamed file */
 };
 

@@ -98,12 +98,21 @@ static int measure(struct sweeping *all, struct error *error) {
   return failed;
 }
 
-/* One more overlapped run of the best point, for its timeline. */
+static int fail_on_wrong(int64_t wrong_pages, const char *see, struct error *error) {
+  if (wrong_pages == 0) return 0;
+  return error_set(error, -EBADMSG,
+                   "%lld pages are wrong: the drive, the filesystem or the memory damages data; "
+                   "see %s",
+                   (long long)wrong_pages, see);
+}
+
+/* One more overlapped run of the best point, for its timeline; checked like every other. */
 static int leave_trace(struct sweeping *all, struct error *error) {
   struct sweep *sweep = &all->sweep;
   struct sweep_summary summary = sweep_summarise(sweep, 0);
   if (!summary.best) return 0;
   struct point point = *summary.best;
+  int64_t wrong_before = sweep->group.wrong_pages;
   unsigned legs = LEG_READ | LEG_COMPUTE | (all->options->store ? LEG_WRITE : 0);
   int failed = group_leg(&sweep->group, &point, legs, error);
   struct publish publish;
@@ -114,7 +123,9 @@ static int leave_trace(struct sweeping *all, struct error *error) {
   snprintf(title, sizeof title, "%s on %s: alpha %.4g of %lld tokens", all->rig.shape.name,
            all->rig.device_name, point.alpha, (long long)point.n_tokens);
   trace_write(publish.stream, &sweep->group.run, title);
-  return publish_commit(&publish, error);
+  failed = publish_commit(&publish, error);
+  if (failed) return failed;
+  return fail_on_wrong(sweep->group.wrong_pages - wrong_before, "the run of --trace", error);
 }
 
 /* Tables, sentence and files. What was complete before an interruption is left all the same. */
@@ -135,13 +146,8 @@ static int report(struct sweeping *all, struct error *error) {
   table_free(ttft);
   table_free(layers);
   json_decref(result);
-  int64_t wrong = all->sweep.group.wrong_pages; /* of the first look too */
-  if (!failed && wrong > 0)
-    failed = error_set(error, -EBADMSG,
-                       "%lld pages are wrong: the drive, the filesystem or the "
-                       "memory damages data; see #wrong",
-                       (long long)wrong);
-  return failed;
+  if (failed) return failed;
+  return fail_on_wrong(all->sweep.group.wrong_pages, "#wrong", error); /* of the first look too */
 }
 
 /* Ctrl-C or --budget ended the measuring: what is complete is reported, if anything is. */

@@ -47,8 +47,7 @@ static int stage_start(struct pipeline *pipeline, struct stage *stage, const cha
       .n_layers = config->layers,
       .piece_bytes = layer_io_piece_bytes(config->page_stride_bytes, config->io_bytes, alignment),
       .timeout_s = config->io_timeout_s,
-      .file_name = file ? (*kv_file_path(file) ? kv_file_path(file) : "the new KV's file")
-                        : config->engine,
+      .file_name = file ? kv_file_title(file) : config->engine,
       .progress = stage->progress,
       .completions = stage->completions,
       .requests = stage->requests,

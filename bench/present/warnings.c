@@ -26,7 +26,7 @@ static const struct {
                           "see refill doctor --device cuda, and make check-gpu"},
     [WARNING_EMULATED_DRIVE] = {"emulated-drive", "the engine acts as a drive, no byte is stored",
                                 "use --engine uring and --target DIR for a real one"},
-    [WARNING_LAYERS_FEWER] = {"layers-fewer", "times are of fewer layers than the model has",
+    [WARNING_LAYERS_FEWER] = {"layers-fewer", "some of the model's layers were run, not all",
                               "leave --layers out to run them all"},
     [WARNING_WEIGHTS_CYCLED] = {"weights-cycled",
                                 "layers share sets of weights, which caches may keep",

@@ -64,6 +64,7 @@ Test(kv_create, nothing_is_seen_before_publishing) {
   cr_assert_eq(kv_file_create(&file, directory, &identity, &error), 0, "%s", error.message);
   cr_expect_eq(io_test_count(directory), 0);
   cr_expect_str_eq(kv_file_path(file), "");
+  cr_expect_not_null(strstr(kv_file_title(file), directory), "%s", kv_file_title(file));
   cr_assert_eq(fstat(kv_file_fd(file), &status), 0);
   cr_expect_eq((uint64_t)status.st_size, kv_file_bytes(&identity));
   cr_expect_geq((uint64_t)status.st_blocks * 512, kv_file_bytes(&identity), "preallocated");
@@ -71,6 +72,7 @@ Test(kv_create, nothing_is_seen_before_publishing) {
   cr_assert_eq(kv_file_publish(file, &error), 0, "%s", error.message);
   cr_expect_eq(io_test_count(directory), 1);
   cr_expect_eq(access(kv_file_path(file), R_OK), 0);
+  cr_expect_str_eq(kv_file_title(file), kv_file_path(file));
   cr_expect_eq(kv_file_crc(file, 1, 1), 1);
   kv_file_close(file);
 }
