@@ -84,6 +84,17 @@ for kind in short eagain eintr; do
 done
 survives retry_count 'read eagain path=*.kv from=65536 every=5' reader
 
+# The other command that moves pages: calibrate, over the files that it makes for itself.
+engine uring 2s
+calibrate=("$refill" calibrate "${run[@]}" --repeat 1 --budget 2s)
+none; names 'read eio path=*.partial from=70000 nth=2 times=1' 'Input/output' "${calibrate[@]}"
+none; names 'write enospc path=*.partial from=70000 nth=20 times=1' 'No space' "${calibrate[@]}"
+none; ends 'read flip path=*.partial from=70000 every=3' 'came back wrong' "${calibrate[@]}"
+none; ends 'write hang path=*.partial from=70000 nth=20' 'layer [0-9]*): no completion for 2 s' \
+  "${calibrate[@]}"
+none; rules 'read delay path=*.partial nth=4 times=1 seconds=0.3'; step="a slow read"
+expect 0 "${calibrate[@]}" "${with[@]}"; injected read delay
+
 # Header and table: refused, whether the bit is wrong in the file or on the way.
 engine uring
 stored; ends 'read flip path=*.kv from=40 to=41 times=1' 'KV file\|header' "${verify[@]}"
