@@ -54,6 +54,11 @@ void host_read(struct host *host, const char *root);
  * there are device files of its driver (a container may show only these). */
 bool host_has_nvidia(const char *root);
 
+/* The NUMA node of the GPU that --device names ("cuda", "cuda:1"), counted by address as CUDA
+ * counts equal ones. -1 where that is no GPU, or not known: its node is not, or
+ * CUDA_VISIBLE_DEVICES (may be NULL) counts otherwise; unless all GPUs are on one node. */
+int host_gpu_node(const struct host *host, const char *device, const char *visible_devices);
+
 /* An object with the fields above, null where unknown; the caller's. NULL: no memory. */
 json_t *host_to_json(const struct host *host);
 

@@ -102,3 +102,14 @@ bool host_has_nvidia(const char *root) {
   host_read_gpus(&host, root);
   return host.n_gpus > 0 || host.nvidia_driver;
 }
+
+int host_gpu_node(const struct host *host, const char *device, const char *visible_devices) {
+  int index = 0;
+  if (host->n_gpus == 0 || strncmp(device, "cuda", 4) != 0) return -1;
+  if (strcmp(device, "cuda") != 0 && !numbered(device, "cuda:", &index)) return -1;
+  bool alike = true;
+  for (int i = 1; i < host->n_gpus; i++)
+    alike = alike && host->gpus[i].numa_node == host->gpus[0].numa_node;
+  if (alike) return host->gpus[0].numa_node;
+  return visible_devices == NULL && index < host->n_gpus ? host->gpus[index].numa_node : -1;
+}

@@ -183,15 +183,20 @@ int topology_place(const struct topology *topology, const char *bind, const int 
   return code;
 }
 
-int topology_placement(const char *bind, int drive_node, struct placement *placement,
-                       struct error *error) {
+int topology_placement_near(const char *bind, const int *near, int n_near,
+                            struct placement *placement, struct error *error) {
   *placement = PLACEMENT_ANY;
   if (strcmp(bind, "none") == 0) return 0; /* without looking, which takes milliseconds */
   bool automatic = strcmp(bind, "auto") == 0;
   struct topology *topology = NULL;
   int code = topology_load(&topology, automatic ? NULL : error);
   if (code != 0) return automatic ? 0 : code;
-  code = topology_place(topology, bind, &drive_node, 1, placement, NULL, error);
+  code = topology_place(topology, bind, near, n_near, placement, NULL, error);
   topology_free(topology);
   return code;
+}
+
+int topology_placement(const char *bind, int drive_node, struct placement *placement,
+                       struct error *error) {
+  return topology_placement_near(bind, &drive_node, 1, placement, error);
 }

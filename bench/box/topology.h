@@ -44,8 +44,12 @@ int topology_node_placement(const struct topology *topology, int node, struct pl
 int topology_place(const struct topology *topology, const char *bind, const int *near, int n_near,
                    struct placement *placement, char *why, struct error *error);
 
-/* topology_place() on this machine, near one drive's node (-1 unknown). Where hwloc cannot look at
- * the machine, "auto" and "none" still mean anywhere. */
+/* topology_place() on this machine. Where hwloc cannot look at it, "auto" and "none" still mean
+ * anywhere. */
+int topology_placement_near(const char *bind, const int *near, int n_near,
+                            struct placement *placement, struct error *error);
+
+/* The same near one drive's node (-1 unknown). */
 int topology_placement(const char *bind, int drive_node, struct placement *placement,
                        struct error *error);
 

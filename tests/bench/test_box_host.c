@@ -247,3 +247,24 @@ Test(box_host, this_machine_is_known) {
   free(text);
   json_decref(json);
 }
+
+Test(box_host, the_gpu_of_a_device_name_has_a_node) {
+  struct host host;
+  put_server();
+  for (int i = 0; i < 8; i++) {
+    char address[32];
+    snprintf(address, sizeof address, "0000:%02x:00.0", 0x10 + 0x10 * i);
+    put_pci(address, "0x10de\n", "0x030200\n", i < 4 ? "0\n" : "1\n");
+  }
+  host_read(&host, root);
+  cr_assert_eq(host.n_gpus, 8);
+  cr_expect_eq(host_gpu_node(&host, "cuda", NULL), 0);
+  cr_expect_eq(host_gpu_node(&host, "cuda:3", NULL), 0);
+  cr_expect_eq(host_gpu_node(&host, "cuda:4", NULL), 1);
+  cr_expect_eq(host_gpu_node(&host, "cuda:8", NULL), -1);
+  cr_expect_eq(host_gpu_node(&host, "cuda:4", "7"), -1, "numbered otherwise");
+  cr_expect_eq(host_gpu_node(&host, "cpu", NULL), -1);
+  cr_expect_eq(host_gpu_node(&host, "playback:h100", NULL), -1);
+  for (int i = 0; i < 8; i++) host.gpus[i].numa_node = 1;
+  cr_expect_eq(host_gpu_node(&host, "cuda:4", "7"), 1, "all are there");
+}

@@ -2,7 +2,10 @@
  * sockets, a GPU and three drives. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/box/topology.h"
 
@@ -69,6 +72,74 @@ Test(box_topology, devices_hang_on_nodes) {
   cr_expect_eq(topology_node_of_pci(topology, "0000:81:00.0"), 1);
   cr_expect_eq(topology_node_of_pci(topology, "0000:99:00.0"), -1);
   cr_expect_eq(topology_node_of_pci(topology, "nonsense"), -1);
+  topology_free(topology);
+}
+
+#define SETS                                                                                       \
+  "cpuset=\"0x%08x\" complete_cpuset=\"0x%08x\" nodeset=\"0x%08x\" complete_nodeset=\"0x%08x\""
+
+/* One socket of the server below: a core, four GPUs and four drives, each pair behind a bridge. */
+static void write_socket(FILE *file, int node) {
+  static const char *const types[] = {"Package", "NUMANode", "Core", "PU"};
+  unsigned bit = 1U << node;
+  for (int i = 0; i < 4; i++)
+    fprintf(file, "<object type=\"%s\" os_index=\"%d\" gp_index=\"%d\" " SETS "%s>", types[i], node,
+            10 * i + 10 + node, bit, bit, bit, bit, i % 2 ? "/" : "");
+  fprintf(file, "</object>");
+  for (int i = 4 * node; i < 4 * node + 4; i++)
+    fprintf(file,
+            "<object type=\"Bridge\" gp_index=\"%d\" bridge_type=\"0-1\" depth=\"0\" "
+            "bridge_pci=\"%04x:[00-1f]\">"
+            "<object type=\"PCIDev\" gp_index=\"%d\" pci_busid=\"%04x:17:00.0\" "
+            "pci_type=\"0302 [10de:2330] [10de:2330] a1\" pci_link_speed=\"15.75\"></object>"
+            "<object type=\"PCIDev\" gp_index=\"%d\" pci_busid=\"%04x:18:00.0\" "
+            "pci_type=\"0108 [144d:a824] [144d:a824] a1\" pci_link_speed=\"15.75\">"
+            "<object type=\"OSDev\" gp_index=\"%d\" name=\"nvme%dn1\" osdev_type=\"0\"/>"
+            "</object></object>\n",
+            100 + i, (unsigned)i, 200 + i, (unsigned)i, 300 + i, (unsigned)i, 400 + i, i);
+  fprintf(file, "</object>\n");
+}
+
+/* Two sockets, eight GPUs, eight drives, each pair on a PCI domain of its own. */
+static struct topology *big_server(void) {
+  char path[] = "/tmp/refill-topology-XXXXXX";
+  int fd = mkstemp(path);
+  cr_assert_geq(fd, 0);
+  FILE *file = fdopen(fd, "w");
+  fprintf(file,
+          "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
+          "<topology version=\"2.0\">\n<object type=\"Machine\" os_index=\"0\" gp_index=\"1\" " SETS
+          " allowed_cpuset=\"0x3\" allowed_nodeset=\"0x3\">\n",
+          3U, 3U, 3U, 3U);
+  write_socket(file, 0);
+  write_socket(file, 1);
+  fprintf(file, "</object>\n</topology>\n");
+  fclose(file);
+  struct topology *topology = NULL;
+  struct error error = {0};
+  int code = topology_load_xml(&topology, path, &error);
+  unlink(path);
+  cr_assert_eq(code, 0, "%s", error.message);
+  return topology;
+}
+
+Test(box_topology, eight_gpus_and_eight_drives) {
+  struct topology *topology = big_server();
+  for (int i = 0; i < 8; i++) {
+    char gpu[32], drive[32];
+    snprintf(gpu, sizeof gpu, "%04x:17:00.0", (unsigned)i);
+    snprintf(drive, sizeof drive, "nvme%dn1", i);
+    int near[2] = {topology_node_of_pci(topology, gpu), topology_node_of_block(topology, drive)};
+    cr_expect_eq(near[0], i / 4, "GPU %d", i);
+    cr_expect_eq(near[1], i / 4, "drive %d", i);
+    struct placement placement;
+    cr_assert_eq(topology_place(topology, "auto", near, 2, &placement, NULL, NULL), 0);
+    cr_expect_eq(placement.node, i / 4);
+    cr_expect_eq(placement.cpus[0], UINT64_C(1) << i / 4);
+    near[1] = topology_node_of_block(topology, i < 4 ? "nvme7n1" : "nvme0n1");
+    cr_assert_eq(topology_place(topology, "auto", near, 2, &placement, NULL, NULL), 0);
+    cr_expect(is_anywhere(&placement), "a drive of the other socket");
+  }
   topology_free(topology);
 }
 
