@@ -91,6 +91,17 @@ static int resolve(struct rig *rig, struct error *error) {
   return 0;
 }
 
+/* Near the drive, and near the GPU where one computes. */
+static int choose_placement(struct rig *rig, struct error *error) {
+  int near[2] = {rig->target.numa_node, -1};
+  struct host *host = malloc(sizeof *host);
+  if (!host) return error_set(error, -ENOMEM, "no memory to look at this box");
+  host_read(host, "/");
+  near[1] = host_gpu_node(host, rig->device_name, getenv("CUDA_VISIBLE_DEVICES"));
+  free(host);
+  return topology_placement_near(rig->config.options->bind, near, 2, &rig->placement, error);
+}
+
 static int describe_target(struct rig *rig, struct error *error) {
   const struct options *options = rig->config.options;
   size_t alignment = 4096;
@@ -107,7 +118,7 @@ static int describe_target(struct rig *rig, struct error *error) {
   rig->page_payload_bytes =
       device_page_payload_bytes(&rig->shape, rig->page_tokens, rig->kv_element);
   rig->page_stride_bytes = memory_round_up(rig->page_payload_bytes, alignment);
-  return topology_placement(options->bind, rig->target.numa_node, &rig->placement, error);
+  return choose_placement(rig, error);
 }
 
 static int make_prompt(struct rig *rig, struct error *error) {
