@@ -22,6 +22,19 @@ fi
 expect 2 "${sweep[@]}" --target "$data" -o "$work/nowhere/r.json"
 [ -z "$(ls -A "$data")" ] || fail "refused, and yet it left: $(ls -A "$data")"
 
+# A limit on locked memory that binds, as it does whoever is not root.
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+  chmod 755 "$work"
+  cp "$refill" "$work/refill"
+  mkdir "$work/theirs"; chown 65534:65534 "$work/theirs"
+  nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all)
+  nobody=(prlimit --memlock=65536:65536 "${nobody[@]}" "$work/refill")
+  expect 0 "${nobody[@]}" sweep "${run[@]}" --alpha 0.5 --repeat 1 --target "$work/theirs"
+  says 'not registered (memlock 64.0 KiB; raise ulimit -l)'
+  expect 0 "${nobody[@]}" doctor --target "$work/theirs"
+  grep -q 'locked memory *warn' "$work/out" || fail "doctor: $(grep locked "$work/out")"
+fi
+
 # A small filesystem: told before anything is written, with the bytes.
 mkdir "$work/small"
 if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=8m tmpfs "$work/small" 2>/dev/null; then
