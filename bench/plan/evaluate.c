@@ -86,6 +86,9 @@ static void evaluate_times(const struct plan_inputs *in, struct plan_outputs *ou
   out->write_s_per_token = isfinite(in->write_s_per_token) ? in->write_s_per_token
                            : in->write_bytes_per_s > 0     ? kv_bytes / in->write_bytes_per_s
                                                            : out->read_s_per_token;
+  /* KV that is read from external storage has to get there first. */
+  if (out->external)
+    out->write_s_per_token = fmax(out->write_s_per_token, kv_bytes / in->cost.external_bytes_per_s);
   out->read = read_of(in, out);
   out->write = (struct fit_line){.slope_s = out->write_s_per_token / kv_bytes};
 }

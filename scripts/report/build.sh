@@ -18,8 +18,8 @@ mkdir -p "$out"
 exports="ttft_token_acceleration ttft_alpha_star ttft_ideal_s ttft_serial_s ttft_ideal_speedup
   ttft_error planner_input_name planner_input_offset planner_output_name planner_output_offset
   planner_defaults planner_model_name planner_set_model planner_set_measured planner_evaluate
-  planner_ttft_s planner_speedup planner_tpot_s planner_usd_per_mtok planner_usd_per_hour
-  planner_roof_flops_per_s __heap_base"
+  planner_ttft_drives_s planner_speedup planner_tpot_s planner_usd_per_mtok planner_usd_per_hour
+  planner_users_per_gpu planner_turn planner_roof_flops_per_s __heap_base"
 
 make_wasm() {
   local name flags=
@@ -28,7 +28,7 @@ make_wasm() {
   # shellcheck disable=SC2086 # flags are words
   "$clang" --target=wasm32-wasi -std=c11 -Oz -ffunction-sections -I. -nostdlib -Wl,--no-entry \
     -Wl,--gc-sections -Wl,--strip-all -Wl,-z,stack-size=65536 $flags -o "$out/model.wasm" \
-    $here/planner_exports.c model/*.c -L"$libraries" -lc -lm
+    $here/planner_*.c model/*.c -L"$libraries" -lc -lm
 }
 
 if ! make_wasm 2>"$out/wasm.log"; then

@@ -75,6 +75,12 @@ const extras = {
       ctx.stroke();
       const right = x > (area.left + area.right) / 2;
       ctx.textAlign = right ? "right" : "left";
+      const wide = ctx.measureText(mark.label).width, left = right ? x - 7 - wide : x + 3;
+      ctx.globalAlpha = 0.8; /* over bars and lines */
+      ctx.fillStyle = themeOf("card");
+      ctx.fillRect(left, area.top + 1, wide + 4, 15);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = themeOf("muted");
       ctx.fillText(mark.label, x + (right ? -5 : 5), area.top + 12);
     }
     ctx.restore();
@@ -166,7 +172,7 @@ function datasetOf(series, spec) {
     pointRadius: series.marker === null ? 0 : 4,
     pointStyle: series.marker === null ? "line" : series.marker || MARKERS[(series.color || 0) % 6],
     pointHitRadius: 8,
-    tension: 0,
+    clip: 6, /* points on an edge stay whole */
     stepped: series.stepped,
   };
 }

@@ -61,7 +61,7 @@ class Planner {
         Object.entries(this.outputs)
             .map(([name, offset]) => [name, this.view.getFloat64(this.result + offset, true)]));
   }
-  ttft(alpha) { return wasm.planner_ttft_s(this.at, alpha); }
+  ttftOnDrives(drives) { return wasm.planner_ttft_drives_s(this.at, drives); }
   speedup(alpha) { return wasm.planner_speedup(this.at, alpha); }
   tpot(batch, kind) { return wasm.planner_tpot_s(this.at, batch, kind); }
   usdPerMtok(batch, kind) { return wasm.planner_usd_per_mtok(this.at, batch, kind); }
@@ -69,7 +69,16 @@ class Planner {
   setModel(index, weightBytes, kvBytes) {
     wasm.planner_set_model(this.at, index, weightBytes, kvBytes);
   }
-  setMeasured(T, R, W, layersShare) { wasm.planner_set_measured(this.at, T, R, W, layersShare); }
+  usersPerGpu(tpot_s, kind) { return wasm.planner_users_per_gpu(this.at, tpot_s, kind); }
+  /* {tokens, fresh, alpha, recompute_s, reload_s, speedup} of a conversation's turn. */
+  turn(turn) {
+    const of = (what) => wasm.planner_turn(this.at, turn, what);
+    const [tokens, fresh, alpha, recompute_s, reload_s, speedup] = [0, 1, 2, 3, 4, 5].map(of);
+    return {tokens, fresh, alpha, recompute_s, reload_s, speedup};
+  }
+  setMeasured(T, R, W, layersShare, drives) {
+    wasm.planner_set_measured(this.at, T, R, W, layersShare, drives);
+  }
   static models() {
     const names = [];
     for (let i = 0, pointer; (pointer = wasm.planner_model_name(i)) !== 0; i++)

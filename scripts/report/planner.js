@@ -7,36 +7,71 @@
 
 /* ---- where it starts ---- */
 
-/* Inputs that a start from a result takes from it; the others stay as published. */
-const MEASURED = [
-  "context_tokens", "alpha", "flops_per_s", "tp_base", "nvme_bytes_per_s", "write_bytes_per_s",
-  "params", "weights_bytes", "kv_bytes_per_token"
-];
 const ELEMENT_BYTES = {
   bf16: 2,
   fp16: 2,
   fp8: 1
 };
 
-/* The inputs that a result measured: null where it measured no rates, or its model is unknown. */
-function startFrom(entry) {
-  const result = entry.result, rates = ratesOf(result)[0],
-        model = Planner.models().indexOf(modelOf(result));
-  if (!rates || model < 0 || !Number.isFinite(rates.T.value)) return null;
-  const planner = new Planner();
-  planner.setModel(model, ELEMENT_BYTES[at(result, "rig", "dtype")] || 2,
-                   ELEMENT_BYTES[at(result, "rig", "kv_dtype")] || 2);
+/* Bytes of KV a token, all layers, of a model that is no preset: from the size of its pages. */
+function kvBytesPerToken(result) {
+  const row = list(result.rows)[0], {all} = layersOf(result);
+  const payload = num(at(result, "rig", "page_payload_bytes") ?? at(row, "page_bytes"));
+  const tokens = num(at(result, "rig", "page_tokens") ?? at(row, "page_tokens"));
+  return payload / tokens * all;
+}
+
+/* Sets the model that was run, as far as it is known; names the inputs that this sets. */
+function takeModel(planner, result) {
+  const model = Planner.models().indexOf(modelOf(result));
+  const element = (name) => at(result, "rig", name) ?? at(result, "config", name);
+  if (model >= 0) {
+    planner.setModel(model, ELEMENT_BYTES[element("dtype")] || 2,
+                     ELEMENT_BYTES[element("kv_dtype")] || 2);
+    return ["params", "weights_bytes", "kv_bytes_per_token"];
+  }
+  const kv = kvBytesPerToken(result);
+  if (!(kv > 0)) return [];
+  planner.set("kv_bytes_per_token", kv);
+  return ["kv_bytes_per_token"];
+}
+
+/* Drives behind the target: a stripe set is typed as one, or told by its members. */
+function drivesOf(result, rates) {
+  const target = list(result.targets)[rates.place];
+  const typed = text(list(at(result, "config", "targets"))[0]).split(",").length;
+  return Math.max(1, target ? list(at(target, "members")).length : typed);
+}
+
+/* The inputs that a result measured; null where it measured no rates of a known model. T is of one
+ * device; without a GPU in the box a server of the planner has that one. */
+function startFrom(entry, rates, first) {
+  const result = entry.result, planner = new Planner();
+  const measured = ["context_tokens", "drives", ...takeModel(planner, result)];
+  const known = ([value]) => value > 0;
+  const rate = [
+    [rates.T.value, "flops_per_s"], [rates.R.value, "drive_read_bytes_per_s"],
+    [rates.W.value, "drive_write_bytes_per_s"]
+  ].filter(known);
+  if (measured.length < 3 || !rate.length) return null;
   planner.set("context_tokens", rates.n_tokens);
-  planner.set("tp_base", 1); /* rates are of one device and the drives that one box gave it */
-  if (Number.isFinite(rates.best_alpha)) planner.set("alpha", rates.best_alpha);
-  const share = num(at(result, "rig", "layers_run")) / num(at(result, "rig", "layers_model"));
-  planner.setMeasured(rates.T.value, rates.R.value || 0, rates.W.value || 0,
-                      share > 0 && share <= 1 ? share : 1);
+  if (rates.T.value > 0) {
+    planner.set("tp_base", list(at(result, "host", "nvidia_devices")).length || 1);
+    measured.push("tp_base");
+  }
+  if (Number.isFinite(rates.best_alpha)) {
+    planner.set("alpha", rates.best_alpha);
+    measured.push("alpha");
+  }
+  const {run, all} = layersOf(result), share = run / all;
+  planner.setMeasured(rates.T.value || 0, rates.R.value || 0, rates.W.value || 0,
+                      share > 0 && share <= 1 ? share : 1, drivesOf(result, rates));
+  const of = rates.target || (first ? "" : `${format.count(rates.n_tokens)} tokens`);
   return {
-    name: text(entry.file),
+    name: [text(entry.file), of].filter(Boolean).join(": "),
     values: planner.values(),
     labels: labelsOf(result),
-    measured: MEASURED
+    measured: [...measured, ...rate.map(([, name]) => name)]
   };
 }
 
@@ -45,7 +80,9 @@ function startsOf(entries) {
   const ordered = [first, ...entries.filter((e) => e !== first)].filter(Boolean);
   const published =
       {name: "published defaults", values: new Planner().values(), labels: [], measured: []};
-  return {published, all: [...ordered.map(startFrom).filter(Boolean), published]};
+  const starts =
+      ordered.flatMap((entry) => ratesOf(entry.result).map((r, i) => startFrom(entry, r, i === 0)));
+  return {published, all: [...starts.filter(Boolean).slice(0, 40), published]};
 }
 
 /* ---- controls ---- */
@@ -120,7 +157,11 @@ function startChooser(state) {
          state.starts.map((start, i) => el("option", {value: i},
                                            start === state.published ? "Published defaults"
                                                                      : `Measured: ${start.name}`)));
-  state.showStart = () => { select.value = state.start; };
+  state.showStart = () => {
+    select.value = state.start;
+    state.conditions.replaceChildren(
+        chips(state.starts[state.start].labels.concat({text: "predicted, not measured"})));
+  };
   return el("div", {class: "buttons"},
             el("label",
                {for: "planner-start"
@@ -147,6 +188,8 @@ function plannerState(entries) {
     starts: all,
     start: address.start < all.length && address.start >= 0 ? Math.floor(address.start) : 0,
     planner: new Planner(),
+    charts: 0, /* made so far: their ids */
+    conditions: el("div", {}),
     controls: []
   };
   state.planner.setAll(state.starts[state.start].values);
@@ -164,6 +207,102 @@ function plannerState(entries) {
   return state;
 }
 
+/* ---- sections: a question, its answers in sentences, its charts ---- */
+
+function sectionOf(section, state) {
+  const answers = el("div", {class: "answers"}), id = "planner-" + section.id;
+  const charts = section.charts.map((make) => ({make, figure: null}));
+  const now = state.planner.evaluate();
+  for (const chart of charts)
+    chart.figure = figureOf(chart.make(state.planner, now), "planner-" + state.charts++);
+  const node = el("section", {class: "question", id, "aria-labelledby": id + "-title"},
+                  el("h3", {id: id + "-title", tabindex: -1}, section.title), answers,
+                  el("div", {class: "charts"}, charts.map((c) => c.figure.node)));
+  return {
+    node,
+    say(planned) {
+      answers.replaceChildren(
+          ...section.answers.map((make) => el("p", {}, make(state.planner, planned))));
+    },
+    charts
+  };
+}
+
+function questionButtons(state) {
+  return el("div", {class: "buttons", role: "group", "aria-label": "Questions to ask"},
+            QUESTIONS.map((question) => el("button", {
+                            type: "button",
+                            class: "ask",
+                            click() {
+                              state.planner.setAll(question.set);
+                              state.showAll();
+                              state.changed();
+                              const title =
+                                  document.getElementById(`planner-${question.section}-title`);
+                              title.scrollIntoView({block: "start"});
+                              title.focus({preventScroll: true});
+                            }
+                          },
+                                           question.text)));
+}
+
+const WIDE = 62 * 16; /* as in report.css */
+
+function controlGroups(state) {
+  const wide = innerWidth >= WIDE; /* on a phone the sliders would hide the answers */
+  return CONTROLS.map(
+      ({legend, controls, closed}) =>
+          el("details", {class: "group", open: !closed && (wide || legend === "Workload")},
+             el("summary", {}, legend), legend === "Model" ? modelChooser(state) : null,
+             controls.map((control) => {
+               const made = controlOf(control, state);
+               state.controls.push(made);
+               return made.node;
+             })));
+}
+
+const FRAME_MS = 5;  /* of a frame's 16 for charts: the browser wants the rest */
+const RESTS_MS = 60; /* without a move */
+
+/* Sets state.changed(). However fast a slider moves, a frame says the words and draws charts until
+ * its time is up, those in sight first come first served; the next frame goes on. What is out of
+ * sight is drawn when the slider rests, and only then is the setting put into the address. */
+function redrawing(state, charts, say) {
+  let pending = [], scheduled = false, said = true, resting = false, timer = 0;
+  const schedule = () => {
+    if (!scheduled) requestAnimationFrame(frame);
+    scheduled = true;
+  };
+  const frame = () => {
+    const since = performance.now(), planned = state.planner.evaluate();
+    scheduled = false;
+    if (!said) say(planned);
+    said = true;
+    while (pending.length && performance.now() - since < FRAME_MS) {
+      const {make, figure} = pending.shift();
+      figure.update(make(state.planner, planned));
+    }
+    if (pending.length) return schedule();
+    if (!resting) return;
+    writeAddress(state);
+    document.documentElement.dataset.planner = "settled";
+  };
+  const draw = (some) => {
+    pending.push(...some.filter((chart) => !pending.includes(chart)));
+    schedule();
+  };
+  state.changed = () => {
+    document.documentElement.dataset.planner = "moving";
+    said = resting = false;
+    if (!scheduled) draw(charts.filter(({figure}) => onScreen(figure.node)));
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      resting = true;
+      draw(charts);
+    }, RESTS_MS);
+  };
+}
+
 function setUpPlanner(place, entries) {
   if (!wasm) {
     place.append(
@@ -172,50 +311,14 @@ function setUpPlanner(place, entries) {
     return;
   }
   const state = plannerState(entries);
-  const charts = plannerSpecs(state.planner, state.planner.evaluate())
-                     .map((spec, i) => figureOf(spec, `planner-${i}`));
-  const answers = el("ul", {class: "answers", id: "planner-answers"}),
-        facts = el("dl", {class: "numbers"}), conditions = el("div", {});
-  const refresh = () => {
-    const planned = state.planner.evaluate();
-    answers.replaceChildren(
-        ...plannerAnswers(state.planner, planned).map((line) => el("li", {}, line)));
+  const sections = PLANNER_SECTIONS.map((section) => sectionOf(section, state));
+  const facts = el("dl", {class: "numbers small"});
+  const say = (planned) => {
     facts.replaceChildren(
         ...plannerFacts(planned).map(([name, value, below]) => numberOf(name, value, below)));
-    conditions.replaceChildren(
-        ...[chips(state.starts[state.start].labels.concat({text: "predicted, not measured"}))]
-            .filter(Boolean));
-    return plannerSpecs(state.planner, planned);
+    sections.forEach((section) => section.say(planned));
   };
-  let waiting = false, settled = 0;
-  const redraw = (all) => refresh().forEach((spec, i) => {
-    if (all || onScreen(charts[i].node)) charts[i].update(spec);
-  });
-  /* One redraw a frame, however fast a slider moves, and of what is in sight; the rest when it
-   * rests. */
-  state.changed = () => {
-    if (!waiting)
-      requestAnimationFrame(() => {
-        waiting = false;
-        redraw(false);
-      });
-    waiting = true;
-    document.documentElement.dataset.planner = "moving";
-    clearTimeout(settled);
-    settled = setTimeout(() => {
-      redraw(true);
-      writeAddress(state);
-      document.documentElement.dataset.planner = "settled";
-    }, 60);
-  };
-  const groups =
-      CONTROLS.map(([legend, controls]) => el("fieldset", {}, el("legend", {}, legend),
-                                              legend === "Model" ? modelChooser(state) : null,
-                                              controls.map((control) => {
-                                                const made = controlOf(control, state);
-                                                state.controls.push(made);
-                                                return made.node;
-                                              })));
+  redrawing(state, sections.flatMap((section) => section.charts), say);
   place.append(
       el("p", {},
          "What would other prompts, drives, GPUs or prices give? Each slider changes what " +
@@ -225,18 +328,17 @@ function setUpPlanner(place, entries) {
          "“here” is what the chosen result had or measured, “published” the default of the " +
              "cost model, the slides or a datasheet, “assumed” ours. TFLOPS is what a GPU " +
              "achieves, not its peak. Offload runs on the fewest GPUs that hold the model and " +
-             "one request, in whole servers; context parallelism keeps every KV in HBM."),
-      startChooser(state),
+             "one request, in whole servers; context parallelism (CP) keeps every KV in HBM."),
+      questionButtons(state), startChooser(state),
       el("div", {class: "planner"},
          el("form", {
            class: "controls",
            "aria-label": "Planner inputs",
            submit(event) { event.preventDefault(); }
          },
-            groups),
-         el("div", {},
-            el("div", {class: "panel"}, el("h3", {}, "At this setting"), conditions, answers),
-            facts, el("div", {class: "charts"}, charts.map((c) => c.node)))));
+            controlGroups(state)),
+         el("div", {class: "results"}, state.conditions, facts, sections.map((s) => s.node))));
   state.showAll();
-  redraw(true);
+  say(state.planner.evaluate());
+  sections.forEach((section) => section.charts.forEach(({figure}) => figure.draw()));
 }

@@ -1,122 +1,20 @@
 /*
- * What the planner shows at a setting: answers in words, numbers, and its six charts.
+ * What the planner draws at a setting: one spec a chart, of charts.js. All numbers are model/'s.
  */
 
-const REGIMES = ["reading", "copying to the GPU", "writing", "copying from the GPU", "compute"];
 const [DECODE, RECOMPUTE, RELOAD] = [0, 1, 2]; /* kinds of planner_tpot_s() */
-
-/* ---- in words ---- */
-
-function driveAnswer(p, planned) {
-  const now = planned.ttft_local_s, twice = planned.ttft_twice_local_s;
-  if (twice < now * 0.995)
-    return `Twice the local drive bandwidth lowers TTFT from ${format.seconds(now)} to ${
-        format.seconds(twice)} (${format.change(twice / now - 1)}).`;
-  return `Twice the local drive bandwidth changes nothing: TTFT stays ${
-      format.seconds(now)}, since reading does not bind at this α (it would from α = ${
-      significant(planned.alpha_star)}).`;
-}
-
-function externalAnswer(p, planned) {
-  const recompute = planned.ttft_min_gpu_s, external = planned.ttft_external_s;
-  const full =
-      planned.external
-          ? `${format.count(p.get("concurrency"))} requests hold ${
-                format.gigabytes(planned.kv_bytes_total)} of KV: ${
-                format.gigabytes(planned.external_bytes)} more than the local drives, at ${
-                format.usd(planned.cost_offload_external_usd_per_hour)} an hour.`
-          : `Local drives suffice up to ${
-                format.count(
-                    planned.overflow_requests)} requests; external storage is not needed at ${
-                format.count(p.get("concurrency"))}.`;
-  const worth = external < recompute
-                    ? `reload from it takes ${format.seconds(external)} against ${
-                          format.seconds(recompute)} to recompute (${
-                          significant(recompute / external)}× faster): worth it`
-                    : `reload from it takes ${format.seconds(external)}, recomputing ${
-                          format.seconds(recompute)}: not worth it`;
-  return `${full} At ${format.rate(p.get("external_bytes_per_s"))}, ${worth}.`;
-}
-
-function usersAnswer(p, planned) {
-  const limit = planned.max_batch_reload >= planned.max_sequences ? "; HBM is full there" : "";
-  return `Within ${format.seconds(p.get("sla_tpot_s"))} per output token, ${
-             significant(planned.users_per_gpu_reload)} users per GPU with reload (batch ${
-             format.count(planned.max_batch_reload)} on ${format.count(planned.gpus_offload)} GPUs${
-             limit}) ` +
-         `and ${significant(planned.users_per_gpu_recompute)} with every prompt recomputed (batch ${
-             format.count(planned.max_batch_recompute)}).`;
-}
-
-function costAnswer(p, planned) {
-  const ratio = planned.cost_ratio;
-  const first = Number.isFinite(planned.first_saving_concurrency)
-                    ? ` Context parallelism needs more GPUs from ${
-                          format.count(planned.first_saving_concurrency)} requests on.`
-                    : "";
-  return `An hour costs ${format.usd(planned.cost_offload_usd_per_hour)} with offload and ${
-      format.usd(planned.cost_cp_usd_per_hour)} with all KV in HBM (${
-      format.percent(ratio)} of it).${first}`;
-}
-
-function plannerAnswers(p, planned) {
-  const sla = p.get("sla_ttft_s");
-  return [
-    `TTFT at α = ${significant(p.get("alpha"))} and ${
-        format.count(
-            p.get("context_tokens"))} tokens: ${format.seconds(planned.ttft_alpha_s)} reloaded, ${
-        format.seconds(planned.ttft_min_gpu_s)} recomputed (${
-        significant(planned.speedup_alpha)}×); ${REGIMES[planned.regime] || "?"} binds. ` +
-        `The accepted ${format.seconds(sla)} ${
-            planned.ttft_alpha_s <= sla ? "is met" : "is missed"} with reload and ${
-            planned.ttft_min_gpu_s <= sla ? "met" : "missed"} without.`,
-    driveAnswer(p, planned),
-    externalAnswer(p, planned),
-    usersAnswer(p, planned),
-    costAnswer(p, planned),
-    `To match context parallelism's TTFT by reading alone, storage must deliver ${
-        format.rate(planned.match_cp_bytes_per_s)}; to match recomputing on the fewest GPUs, ${
-        format.rate(planned.match_min_gpu_bytes_per_s)}.`,
-  ];
-}
-
-function plannerFacts(planned) {
-  return [
-    ["KV of a request", format.gigabytes(planned.kv_bytes_per_request)],
-    ["KV of all requests", format.gigabytes(planned.kv_bytes_total)],
-    ["Overflow from", format.count(planned.overflow_requests), "requests"],
-    [
-      "Servers, offload / CP",
-      `${format.count(planned.servers_offload)} / ${format.count(planned.servers_cp)}`,
-      `${format.count(planned.gpus_offload)} / ${format.count(planned.gpus_cp)} GPUs`
-    ],
-    ["Offload cost / CP", format.percent(planned.cost_ratio)],
-    ["e = T/R", significant(planned.e), `α* = ${significant(planned.alpha_star)}`],
-    [
-      "T and R per token", format.seconds(planned.compute_s_per_token),
-      format.seconds(planned.read_s_per_token)
-    ],
-    [
-      "Batch gain", significant(planned.batch_gain) + "×",
-      `bound ${significant(planned.tps_gain_bound)}×`
-    ],
-  ];
-}
-
-/* ---- charts ---- */
 
 function ttftBars(p, planned) {
   const times = [
-    planned.ttft_cp_s, planned.ttft_min_gpu_s, planned.ttft_offload_s, planned.ttft_alpha_s,
+    planned.ttft_cp_s, planned.ttft_min_gpu_s, planned.ttft_offload_s, planned.ttft_reload_s,
     planned.ttft_external_s
   ];
   const [factor, unit] = timeUnit(Math.max(...times.filter(Number.isFinite)));
   const alpha = `α = ${significant(p.get("alpha"))}`;
   return {
     title: "TTFT comparison",
-    note:
-        "CP prefills on all its GPUs; offload reads the whole context; at α the rest is " +
-            "computed meanwhile.",
+    note: "CP prefills on all its GPUs; offload reads the whole context; at α the rest is " +
+              "computed meanwhile.",
     bars: [
       "CP prefill", "min-GPU prefill", "offload, all read", `offload, ${alpha}`,
       `external, ${alpha}`
@@ -199,8 +97,133 @@ function plannerSpeedup(p, planned) {
         marker: null,
         points: star < 1 ? branch(star * 1.0000001, 1) : []
       },
-      {label: "this setting", color: 0, points: [{x: alpha, y: planned.speedup_alpha}]},
+      {label: "this setting", color: 0, points: [{x: alpha, y: planned.speedup}]},
     ],
+  };
+}
+
+/* TTFT over the number of local drives, up to well past where compute binds. */
+function drivesCurve(p, planned) {
+  const now = p.get("drives");
+  const most = Math.min(64, Math.max(8, 2 * now, (planned.drives_enough || 0) + 2));
+  const xs = [...new Set(span(1, most, Math.min(most, 24)).map(Math.round))];
+  const slowest = p.ttftOnDrives(1), recompute = planned.ttft_min_gpu_s;
+  const [factor, unit] = timeUnit(slowest);
+  const flat = (s) => [{x: 1, y: s * factor}, {x: most, y: s * factor}];
+  const level = (label, color, s) =>
+      ({label, color, line: true, dash: [2, 4], marker: null, points: flat(s)});
+  return {
+    title: "TTFT against local drives",
+    note: "Reads and writes of a request go to all drives of a server. Where the line is flat, " +
+              `compute binds and another drive buys nothing. Recomputing takes ${
+                  format.seconds(recompute)}.`,
+    marks: [{x: now, label: "now"}],
+    x: {label: "drives of a server", min: 1, max: most},
+    y: {label: `TTFT (${unit})`},
+    series: [
+      {
+        label: "reloaded from local drives",
+        color: 0,
+        line: true,
+        points: xs.map((x) => ({x, y: p.ttftOnDrives(x) * factor}))
+      },
+      ...[["recomputed", 4, recompute], ["accepted", 5, p.get("sla_ttft_s")]]
+          .filter(([, , s]) => s < 2 * slowest)
+          .map((one) => level(...one))
+    ],
+  };
+}
+
+/* Users per GPU over the TPOT that they accept: read off at your own. */
+function usersCurve(p, planned) {
+  const sla = p.get("sla_tpot_s"), xs = span(sla / 5, sla * 5, 60, true);
+  const curve = (kind, label, color) => ({
+    label,
+    color,
+    line: true,
+    marker: null,
+    stepped: true,
+    points: xs.map((x) => ({x: x * 1e3, y: p.usersPerGpu(x, kind)}))
+  });
+  return {
+    title: "Users per GPU against the TPOT they accept",
+    note: `HBM holds ${format.count(planned.max_sequences)} sequences of this context on ${
+        format.count(planned.gpus_offload)} GPUs: no batch is larger.`,
+    marks: [{x: sla * 1e3, label: `accepted ${format.seconds(sla)}`}],
+    x: {label: "accepted time per output token (ms)", log: true},
+    y: {label: "users per GPU"},
+    series: [
+      curve(RELOAD, "prompts reloaded at α", 0), curve(RECOMPUTE, "prompts recomputed", 4), {
+        label: "this setting",
+        color: 5,
+        points: [
+          {x: sla * 1e3, y: planned.users_per_gpu_reload}, {x: sla * 1e3, y: planned.users_per_gpu}
+        ]
+      }
+    ],
+  };
+}
+
+const TIERS = ["S0, HBM", "S1a, DRAM", "S1b, local NVMe", "S3, shared storage"];
+
+function tiersBars(p, planned) {
+  const times = [planned.s0_ttft_s, planned.s1a_ttft_s, planned.s1b_ttft_s, planned.s3_ttft_s];
+  const miss = planned.ttft_min_gpu_s, all = [...times, planned.cascade_ttft_s, miss];
+  const [factor, unit] = timeUnit(Math.max(...all.filter(Number.isFinite)));
+  return {
+    title: "Mean TTFT where KV is kept on one tier",
+    note:
+        "Hits are reloaded at α, misses recomputed. HBM, DRAM and local NVMe help only requests " +
+            "that return to their replica; shared storage holds all, and costs rent: " +
+            `${format.usd(planned.s3_usd_per_hour)} an hour.`,
+    bars: [...TIERS, "all four in turn", "none: recompute"],
+    y: {label: `mean TTFT (${unit})`},
+    marks: [{x: p.get("sla_ttft_s") * factor, label: "accepted"}],
+    series: [{label: "mean TTFT", color: 0, values: all.map((t) => t * factor)}]
+  };
+}
+
+function hitBars(p, planned) {
+  const rates =
+      [planned.s0_hit_rate, planned.s1a_hit_rate, planned.s1b_hit_rate, planned.s3_hit_rate];
+  return {
+    title: "Hit rate of each tier",
+    note: "Of requests, where the prefixes that come back are all alike popular; an upper bound.",
+    bars: TIERS,
+    y: {label: "hit rate (%)"},
+    series: [{label: "hit rate", color: 2, values: rates.map((r) => r * 100)}]
+  };
+}
+
+function turnPoints(p) {
+  const turns = Math.min(200, Math.round(p.get("turns")));
+  return Array.from({length: turns}, (_, i) => ({turn: i + 1, ...p.turn(i + 1)}));
+}
+
+function turnsCurve(p) {
+  const points = turnPoints(p);
+  const [factor, unit] = timeUnit(Math.max(...points.map((t) => t.recompute_s)));
+  const line = (label, color, key) =>
+      ({label, color, line: true, points: points.map((t) => ({x: t.turn, y: t[key] * factor}))});
+  return {
+    title: "TTFT turn by turn",
+    note:
+        "Each turn sends the whole history again: recomputed, or reloaded but for the new message.",
+    x: {label: "turn", min: 1, max: Math.max(2, points.length)},
+    y: {label: `TTFT (${unit})`},
+    series: [line("recomputed", 4, "recompute_s"), line("reloaded", 0, "reload_s")]
+  };
+}
+
+function alphaCurve(p) {
+  const points = turnPoints(p);
+  return {
+    title: "Reused share turn by turn",
+    note: "α of each turn's prompt: history over history and new message.",
+    x: {label: "turn", min: 1, max: Math.max(2, points.length)},
+    y: {label: "α", min: 0, max: 1},
+    series:
+        [{label: "α", color: 2, line: true, points: points.map((t) => ({x: t.turn, y: t.alpha}))}]
   };
 }
 
@@ -221,9 +244,8 @@ function tpotCurve(p, planned) {
   return {
     title: "Time per output token against batch",
     marks: [{x: planned.max_sequences, label: `HBM holds ${format.count(planned.max_sequences)}`}],
-    note:
-        "Other requests' prefills and KV reads lengthen each decode step. The dotted line is " +
-            "what users accept.",
+    note: "Other requests' prefills and KV reads lengthen each decode step. The dotted line is " +
+              "what users accept.",
     x: {label: "requests at once", log: true},
     y: {label: "E[TPOT] (ms)", log: true},
     series: [
@@ -262,9 +284,4 @@ function mtokCurve(p, planned) {
                         points: xs.map((x) => ({x, y: p.usdPerMtok(x, kind)}))
                       })),
   };
-}
-
-function plannerSpecs(p, planned) {
-  return [ttftBars, costBars, costCurve, plannerSpeedup, tpotCurve, mtokCurve].map(
-      (make) => make(p, planned));
 }

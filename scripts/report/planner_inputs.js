@@ -4,157 +4,89 @@
  */
 
 /* name of the input, label, unit, units of the input in one shown, smallest and largest shown;
- * logarithmic but where `linear`, whole numbers where `whole`; `assumed`: its default is ours. */
+ * logarithmic but where `linear`, whole numbers where `whole`; `assumed`: its default is ours.
+ * Groups are closed at first where `closed`. */
+const WHOLE = {
+  whole: true
+},
+      OURS = {
+        assumed: true
+      },
+      LINEAR = {
+        linear: true
+      };
+const input = (name, label, unit, per, min, max, more) =>
+    ({name, label, unit, per, min, max, ...more});
 const CONTROLS = [
-  [
-    "Workload",
-    [
-      {
-        name: "context_tokens",
-        label: "Context, N",
-        unit: "tokens",
-        per: 1,
-        min: 128,
-        max: 2097152,
-        whole: true
-      },
-      {
-        name: "concurrency",
-        label: "Concurrency",
-        unit: "requests",
-        per: 1,
-        min: 1,
-        max: 10000,
-        whole: true
-      },
-      {
-        name: "alpha",
-        label: "Reused share, α",
-        unit: "",
-        per: 1,
-        min: 0,
-        max: 1,
-        linear: true,
-        assumed: true
-      },
-      {
-        name: "n_out_tokens",
-        label: "Output, N_out",
-        unit: "tokens",
-        per: 1,
-        min: 1,
-        max: 32768,
-        whole: true,
-        assumed: true
-      },
+  {
+    legend: "Workload",
+    controls: [
+      input("context_tokens", "Context, N", "tokens", 1, 128, 2097152, WHOLE),
+      input("concurrency", "Concurrency", "requests", 1, 1, 10000, WHOLE),
+      input("alpha", "Reused share, α", "", 1, 0, 1, {...LINEAR, ...OURS}),
+      input("n_out_tokens", "Output, N_out", "tokens", 1, 1, 32768, {...WHOLE, ...OURS}),
     ]
-  ],
-  [
-    "What users accept (SLA)",
-    [
-      {name: "sla_ttft_s", label: "Time to first token", unit: "s", per: 1, min: 0.02, max: 600},
-      {
-        name: "sla_tpot_s",
-        label: "Time per output token",
-        unit: "ms",
-        per: 1e-3,
-        min: 1,
-        max: 1000
-      },
+  },
+  {
+    legend: "What users accept (SLA)",
+    controls: [
+      input("sla_ttft_s", "Time to first token", "s", 1, 0.02, 600),
+      input("sla_tpot_s", "Time per output token", "ms", 1e-3, 1, 1000),
     ]
-  ],
-  [
-    "GPU server",
-    [
-      {name: "hbm_bytes", label: "HBM per GPU", unit: "GB", per: 1e9, min: 8, max: 512},
-      {
-        name: "hbm_bytes_per_s",
-        label: "HBM bandwidth",
-        unit: "TB/s",
-        per: 1e12,
-        min: 0.05,
-        max: 20
-      },
-      {name: "gpu_usd_per_hour", label: "GPU cost", unit: "$/hour", per: 1, min: 0.1, max: 30},
-      {
-        name: "flops_per_s",
-        label: "Effective TFLOPS per GPU",
-        unit: "TFLOPS",
-        per: 1e12,
-        min: 0.01,
-        max: 5000
-      },
-      {
-        name: "tp_base",
-        label: "GPUs per server",
-        unit: "",
-        per: 1,
-        min: 1,
-        max: 16,
-        linear: true,
-        whole: true
-      },
+  },
+  {
+    legend: "Local NVMe of a server",
+    controls: [
+      input("drives", "Drives", "", 1, 1, 32, {...LINEAR, ...WHOLE}),
+      input("drive_read_bytes_per_s", "Read, one drive", "GB/s", 1e9, 0.05, 200),
+      input("drive_write_bytes_per_s", "Write, one drive", "GB/s", 1e9, 0.02, 200, OURS),
+      input("drive_bytes", "Capacity, one drive", "TB", 1e12, 0.1, 256),
     ]
-  ],
-  [
-    "Local NVMe, per server",
-    [
-      {name: "nvme_bytes", label: "Capacity", unit: "TB", per: 1e12, min: 0.1, max: 500},
-      {
-        name: "nvme_bytes_per_s",
-        label: "Read bandwidth",
-        unit: "GB/s",
-        per: 1e9,
-        min: 0.1,
-        max: 1000
-      },
-      {
-        name: "write_bytes_per_s",
-        label: "Write bandwidth",
-        unit: "GB/s",
-        per: 1e9,
-        min: 0.05,
-        max: 1000,
-        assumed: true
-      },
+  },
+  {
+    legend: "External storage, once local is full",
+    controls: [
+      input("external_bytes_per_s", "Bandwidth", "GB/s", 1e9, 0.1, 1000),
+      input("external_usd_per_gb_month", "Cost", "$/GB/month", 1, 0.001, 5),
     ]
-  ],
-  [
-    "External storage, once local is full",
-    [
-      {
-        name: "external_bytes_per_s",
-        label: "Bandwidth",
-        unit: "GB/s",
-        per: 1e9,
-        min: 0.1,
-        max: 1000
-      },
-      {
-        name: "external_usd_per_gb_month",
-        label: "Cost",
-        unit: "$/GB/month",
-        per: 1,
-        min: 0.001,
-        max: 5
-      },
+  },
+  {
+    legend: "GPU server",
+    controls: [
+      input("tp_base", "GPUs per server", "", 1, 1, 16, {...LINEAR, ...WHOLE}),
+      input("flops_per_s", "Effective TFLOPS per GPU", "TFLOPS", 1e12, 0.01, 5000),
+      input("gpu_usd_per_hour", "GPU cost", "$/hour", 1, 0.1, 30),
+      input("hbm_bytes", "HBM per GPU", "GB", 1e9, 8, 512),
+      input("hbm_bytes_per_s", "HBM bandwidth", "TB/s", 1e12, 0.05, 20),
     ]
-  ],
-  [
-    "Model",
-    [
-      {name: "params", label: "Parameters", unit: "billion", per: 1e9, min: 0.05, max: 5000},
-      {name: "weights_bytes", label: "Weights", unit: "GB", per: 1e9, min: 0.05, max: 10000},
-      {
-        name: "kv_bytes_per_token",
-        label: "KV per token",
-        unit: "KiB",
-        per: 1024,
-        min: 0.25,
-        max: 8192
-      },
+  },
+  {
+    legend: "Model",
+    controls: [
+      input("params", "Parameters", "billion", 1e9, 0.05, 5000),
+      input("weights_bytes", "Weights", "GB", 1e9, 0.05, 10000),
+      input("kv_bytes_per_token", "KV per token", "KiB", 1024, 0.25, 8192),
     ]
-  ],
+  },
+  {
+    legend: "Conversation",
+    closed: true,
+    controls: [
+      input("turns", "Turns", "", 1, 1, 100, {...WHOLE, ...OURS}),
+      input("prompt_tokens", "A user's message", "tokens", 1, 1, 131072, {...WHOLE, ...OURS}),
+    ]
+  },
+  {
+    legend: "Where KV is kept",
+    closed: true,
+    controls: [
+      input("prefixes", "Prefixes that come back", "", 1, 1, 1e6, {...WHOLE, ...OURS}),
+      input("replicas", "Replicas", "", 1, 1, 256, {...WHOLE, ...OURS}),
+      input("locality", "Requests that return to their replica", "", 1, 0, 1, {...LINEAR, ...OURS}),
+      input("dram_bytes", "DRAM for KV, a server", "GB", 1e9, 1, 8000, OURS),
+      input("dram_bytes_per_s", "DRAM to GPUs", "GB/s", 1e9, 1, 1000, OURS),
+    ]
+  },
 ];
 
 const SLIDER_STEPS = 1000;
@@ -187,11 +119,11 @@ function readAddress() {
   const values = {};
   if (!location.hash.startsWith(ADDRESS)) return {start: 0, values};
   const query = new URLSearchParams(location.hash.slice(ADDRESS.length));
-  for (const control of CONTROLS.flatMap(([, controls]) => controls)) {
+  for (const control of CONTROLS.flatMap((group) => group.controls)) {
     const given = query.has(control.name) ? Number(query.get(control.name)) : NaN;
     if (Number.isFinite(given) && given >= 0)
-      values[control.name] =
-          Math.min(control.max, Math.max(control.min, given / control.per)) * control.per;
+      values[control.name] = Math.min(control.max, Math.max(control.min, given / control.per)) *
+                             control.per;
   }
   return {start: Number(query.get("start")) || 0, values};
 }

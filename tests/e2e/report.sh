@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 240
+# timeout: 400
 # `refill report` and its page, in headless Chromium: what it refuses, what it draws, and that a
 # hostile result neither runs nor breaks anything. tests/e2e/report_page.py holds the checks.
 set -u
