@@ -50,6 +50,7 @@ struct options {
   int64_t chunk_tokens;         /* --chunk-tokens; 0: the device's choice */
   int64_t weight_sets;          /* --weight-sets; 0: as many as fit */
   const char *attention;        /* --attention auto|cudnn|builtin */
+  const char *cuda_graphs;      /* --cuda-graphs auto|on|off */
   bool gemm_tune;               /* --gemm-tune on|off */
   const char *cuda_libdir;      /* --cuda-libdir DIR; NULL: where libraries usually are */
   uint64_t seed;                /* --seed */
@@ -77,6 +78,7 @@ struct options {
   const char *compute;              /* --compute FILE|playback:PROFILE */
   int64_t streams;                  /* --streams; 0: one, without an end of its own */
   const char *stream_order;         /* --stream-order fair|first-come */
+  const char *check_bytes;          /* --check-bytes idle|all */
   struct options_texts destroy;     /* --destroy-data-on DEVICE, repeats */
   bool check_with_fio;              /* --check-with-fio */
   bool fio_commands;                /* --fio-commands */

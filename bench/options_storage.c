@@ -7,9 +7,10 @@
 #define TIB (KIB * KIB * KIB * KIB)
 
 static const char *const directions[] = {"read", "write", "mixed", NULL};
-static const char *const layouts[] = {"layer-major", "token-major", NULL};
+static const char *const layouts[] = {"layer-major", "token-major", "file-per-page", NULL};
 static const char *const syncs[] = {"never", "end", "layer", NULL};
 static const char *const outputs[] = {"reused", "fresh", NULL};
+static const char *const checks[] = {"idle", "all", NULL};
 static const char *const orders[] = {"fair", "first-come", NULL};
 
 const struct options_entry options_storage_entries[] = {
@@ -34,7 +35,7 @@ const struct options_entry options_storage_entries[] = {
      .argument = "LIST",
      .initial = "layer-major",
      .accepted = layouts,
-     .help = "a page of one layer, or of all layers, of which a layer reads its share"},
+     .help = "a page of one layer; of all, of which a layer reads its share; or each a file"},
     {.name = "working-set",
      IS(BYTES, STORAGE, L),
      FIELD(working_set_bytes),
@@ -86,6 +87,13 @@ const struct options_entry options_storage_entries[] = {
      FIELD(destroy),
      .argument = "DEVICE",
      .help = "this block device, a --target too, may be written over; repeats"},
+    {.name = "check-bytes",
+     IS(CHOICE, MEASURE, L),
+     FIELD(check_bytes),
+     .argument = "WHEN",
+     .initial = "idle",
+     .accepted = checks,
+     .help = "check what timed passes read: where it costs no rate, or all at any cost"},
     {.name = "check-with-fio",
      IS(FLAG, MEASURE, L),
      FIELD(check_with_fio),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define ALIGNMENT_MAX 4096
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
 int page_pool_init(struct page_pool *pool, int n_slots, size_t slot_bytes, size_t alignment,
                    const struct placement *placement, struct error *error) {
@@ -26,7 +27,10 @@ int page_pool_init(struct page_pool *pool, int n_slots, size_t slot_bytes, size_
   pool->free_slots = calloc((size_t)n_slots, sizeof *pool->free_slots);
   if (pool->free_slots == NULL)
     return error_set(error, -ENOMEM, "page pool: no memory to list %d slots", n_slots);
-  int code = memory_map(&pool->memory, bytes, placement, 1, error);
+  /* Whole huge pages: a slot on the small pages of a rest was read at half the rate on a virtio
+   * disk, whose requests are then lists of 4 KiB pieces. */
+  size_t whole = bytes > SIZE_MAX / 2 ? bytes : memory_round_up(bytes, HUGE_PAGE_BYTES);
+  int code = memory_map(&pool->memory, whole, placement, 1, error);
   if (code < 0) {
     free(pool->free_slots);
     pool->free_slots = NULL;

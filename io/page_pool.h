@@ -17,7 +17,8 @@ struct page_pool {
 };
 
 /* Maps n_slots >= 1 slots of at least slot_bytes > 0, each aligned to `alignment` (a power of two
- * up to 4096; memory_map() gives no more), all touched. -EINVAL, or memory_map()'s errors. */
+ * up to 4096; memory_map() gives no more), all touched,
+ * on whole huge pages where the kernel has them. -EINVAL, or memory_map()'s errors. */
 int page_pool_init(struct page_pool *pool, int n_slots, size_t slot_bytes, size_t alignment,
                    const struct placement *placement, struct error *error);
 

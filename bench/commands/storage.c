@@ -161,6 +161,7 @@ static int report(struct storing *all, struct error *error) {
     printf("\n");
     storage_print_fio(lab, stdout);
   }
+  storage_tell_kept(lab, stderr);
   table_free(rows);
   table_free(targets);
   json_decref(result);

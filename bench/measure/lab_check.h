@@ -6,7 +6,7 @@
 
 #include "bench/measure/lab_lane.h"
 
-/* A pass begins; `spare_cpus` processors may be used (NaN unknown: half of one). */
+/* A pass begins; `spare_cpus` processors were idle in the one before (NaN unknown). */
 void lab_check_begin(struct lab_bench *bench, double spare_cpus);
 
 /* A read has landed in `slot`: it is checked, waits for that, or is given back unchecked. */

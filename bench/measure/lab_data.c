@@ -4,10 +4,13 @@
  */
 #include "bench/measure/lab_data.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,10 +18,11 @@
 #include "base/memory.h"
 #include "base/prng.h"
 
-#define DATA_SEED 0x6c6162 /* "lab" */
+#define MODEL "storage-lab"
 #define CHUNK_BYTES ((size_t)4 << 20)
 
-void lab_data_identity(struct kv_identity *identity, uint64_t blocks) {
+/* The identity of a file of `blocks` blocks. */
+static void identify(struct kv_identity *identity, uint64_t blocks) {
   *identity = (struct kv_identity){.layers = 1,
                                    .hidden = 1,
                                    .q_heads = 1,
@@ -32,8 +36,8 @@ void lab_data_identity(struct kv_identity *identity, uint64_t blocks) {
                                    .page_tokens = 1,
                                    .page_payload_bytes = LAB_BLOCK_BYTES,
                                    .page_stride_bytes = LAB_BLOCK_BYTES,
-                                   .seed = DATA_SEED};
-  snprintf(identity->model, sizeof identity->model, "storage-lab");
+                                   .seed = LAB_DATA_SEED};
+  snprintf(identity->model, sizeof identity->model, MODEL);
   snprintf(identity->content, sizeof identity->content, "synthetic blocks");
 }
 
@@ -72,7 +76,7 @@ static int fill(struct lab_member *member, struct error *error) {
   int failed = memory_map(&memory, CHUNK_BYTES, NULL, 1, error);
   for (uint64_t at = 0; at < member->bytes && !failed; at += CHUNK_BYTES) {
     size_t bytes = member->bytes - at < CHUNK_BYTES ? (size_t)(member->bytes - at) : CHUNK_BYTES;
-    prng_fill(memory.address, bytes, DATA_SEED, at / 8);
+    prng_fill(memory.address, bytes, LAB_DATA_SEED, at / 8);
     note_crcs(member, at / LAB_BLOCK_BYTES, memory.address, bytes);
     int code = write_all(member->fd, memory.address, bytes, member->offset_bytes + at);
     if (code)
@@ -103,18 +107,93 @@ static int make(struct lab_member *member, const struct kv_identity *identity,
   return failed;
 }
 
+/* ---- what is there ---- */
+
+/* Bytes of data in a whole file of the lab's; 0: it is none. */
+static uint64_t data_bytes(const char *path) {
+  struct kv_file *file = NULL;
+  if (kv_file_open_path(&file, path, NULL) < 0) return 0;
+  struct kv_identity wanted;
+  const struct kv_identity *identity = kv_file_identity(file);
+  identify(&wanted, (uint64_t)identity->n_tokens);
+  bool ours = strcmp(identity->model, wanted.model) == 0 &&
+              strcmp(identity->content, wanted.content) == 0 && identity->seed == wanted.seed &&
+              identity->page_tokens == wanted.page_tokens &&
+              identity->page_stride_bytes == wanted.page_stride_bytes;
+  uint64_t bytes = ours ? (uint64_t)identity->n_tokens * LAB_BLOCK_BYTES : 0;
+  kv_file_close(file);
+  return bytes;
+}
+
+static bool is_named_ours(const char *name) {
+  size_t length = strlen(name);
+  return strncmp(name, "refill-" MODEL "-", strlen("refill-" MODEL "-")) == 0 && length > 3 &&
+         strcmp(name + length - 3, ".kv") == 0;
+}
+
+/* Calls `look` with each of the lab's files in a directory. */
+static void for_each(const char *directory,
+                     void (*look)(void *context, const char *path, uint64_t bytes), void *context) {
+  DIR *stream = opendir(directory);
+  if (!stream) return;
+  for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+    if (!is_named_ours(entry->d_name) || n < 0 || (size_t)n >= sizeof path) continue;
+    uint64_t bytes = data_bytes(path);
+    if (bytes > 0) look(context, path, bytes);
+  }
+  closedir(stream);
+}
+
+struct largest {
+  uint64_t bytes;
+  char path[PATH_MAX];
+};
+
+static void keep_largest(void *context, const char *path, uint64_t bytes) {
+  struct largest *largest = context;
+  if (bytes <= largest->bytes) return;
+  largest->bytes = bytes;
+  snprintf(largest->path, sizeof largest->path, "%s", path);
+}
+
+uint64_t lab_data_there(const char *directory) {
+  struct largest largest = {0};
+  for_each(directory, keep_largest, &largest);
+  return largest.bytes;
+}
+
+/* Removes a file of less than *least_bytes that nobody holds. */
+static void remove_smaller(void *context, const char *path, uint64_t bytes) {
+  const uint64_t *least_bytes = context;
+  if (bytes >= *least_bytes) return;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return;
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(path);
+  close(fd);
+}
+
 int lab_data_open(struct lab_member *member, uint64_t bytes, const struct lab_target_config *config,
                   struct error *error) {
   struct kv_identity identity;
-  lab_data_identity(&identity, bytes / LAB_BLOCK_BYTES);
+  struct largest largest = {0};
   struct error found = {0};
-  int failed = kv_file_open(&member->data, member->path, &identity, &found);
+  for_each(member->path, keep_largest, &largest);
+  uint64_t least_bytes = largest.bytes >= bytes ? largest.bytes : bytes;
+  for_each(member->path, remove_smaller, &least_bytes);
+  identify(&identity, bytes / LAB_BLOCK_BYTES);
+  int failed = largest.bytes >= bytes
+                   ? kv_file_open_path(&member->data, largest.path, &found)
+                   : kv_file_open(&member->data, member->path, &identity, &found);
   if (failed == -ENOENT)
     failed = make(member, &identity, config, error);
   else if (failed)
     return error_set(error, failed, "%s; remove it to have it made anew", found.message);
-  if (!failed) adopt(member);
-  return failed;
+  if (failed) return failed;
+  adopt(member);
+  if (member->bytes > bytes) member->bytes = bytes;
+  return 0;
 }
 
 int lab_data_fill_device(struct lab_member *member, const struct lab_target_config *config,

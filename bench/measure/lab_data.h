@@ -6,11 +6,15 @@
 
 #include "bench/measure/lab_target.h"
 
-/* The identity of a file of `blocks` blocks. */
-void lab_data_identity(struct kv_identity *identity, uint64_t blocks);
+#define LAB_DATA_SEED 0x6c6162 /* "lab": fixed, so that runs with other seeds find the same data   \
+                                */
 
-/* Opens directory's data file of `bytes` or makes it; *made_s: seconds it took, 0 where it was
- * there. `announce` is called before writing. */
+/* Bytes of data in the largest file of the lab's that `directory` holds; 0: there is none. */
+uint64_t lab_data_there(const char *directory);
+
+/* Opens directory's data file of `bytes` or more, or makes it (member->made_s); files of fewer
+ * that no run holds are removed, since nothing would use them again. `announce` is called before
+ * writing. */
 int lab_data_open(struct lab_member *member, uint64_t bytes, const struct lab_target_config *config,
                   struct error *error);
 

@@ -124,7 +124,7 @@ bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
                      const struct lab_row *row, double time_s, bool here) {
   const struct lab_setting *setting = &row->setting;
   memset(fio, 0, sizeof *fio);
-  if (setting->rw == LAB_MIXED) return false;
+  if (setting->rw == LAB_MIXED || setting->layout == LAB_FILE_PER_PAGE) return false;
   const struct lab_member *first = &target->members[0];
   const struct lab_output *output = setting->fresh ? &first->fresh : &first->reused;
   bool reads = setting->rw == LAB_READ;

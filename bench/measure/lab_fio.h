@@ -26,9 +26,9 @@ struct lab_fio_rate {
   double bytes_per_s, cpu_s_per_gb; /* 0: fio could not be asked */
 };
 
-/* The command for one pass of time_s. False where fio has no equivalent (mixed rows, emulated
- * engines). `here`: of this process's unnamed files; else with a file to be made, for a person to
- * type. */
+/* The command for one pass of time_s. False where fio has no equivalent (mixed rows, pages as
+ * files, emulated engines). `here`: of this process's unnamed files; else with a file to be made,
+ * for a person to type. */
 bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
                      const struct lab_row *row, double time_s, bool here);
 

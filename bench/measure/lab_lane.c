@@ -10,12 +10,11 @@
 
 #include "base/clock.h"
 #include "base/prng.h"
+#include "bench/measure/lab_pages.h"
 
 #define STREAM_ORDER 0x6f72646572 /* "order" */
 #define STREAM_PAGES 0x7061676573 /* "pages" */
-#define HOLD_BYTES ((size_t)16 << 20)
-#define HOLD_PAGES 256
-#define REAP_SLICE_S 0.1 /* while a closing lane waits */
+#define REAP_SLICE_S 0.1          /* while a closing lane waits */
 
 /* ---- geometry ---- */
 
@@ -25,12 +24,6 @@ static uint64_t least_bytes(const struct lab_target *target) {
     if (target->members[i].bytes < least) least = target->members[i].bytes;
   }
   return least;
-}
-
-/* As many pages as the queue holds; more where they are small, since they come in bursts. */
-static int hold_pages(const struct lab_setting *setting, size_t buffer_bytes) {
-  size_t pages = HOLD_BYTES / buffer_bytes < HOLD_PAGES ? HOLD_BYTES / buffer_bytes : HOLD_PAGES;
-  return setting->queue_depth > (int)pages ? setting->queue_depth : (int)pages;
 }
 
 int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *target,
@@ -51,7 +44,8 @@ int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *targ
   geometry->buffer_bytes = geometry->slot_bytes;
   if (setting->rw != LAB_READ && geometry->write_bytes > geometry->buffer_bytes)
     geometry->buffer_bytes = geometry->write_bytes;
-  geometry->n_hold = setting->rw == LAB_WRITE ? 0 : hold_pages(setting, geometry->buffer_bytes);
+  /* As many as the queue: more would make the buffers colder in the processors' caches. */
+  geometry->n_hold = setting->rw == LAB_WRITE ? 0 : setting->queue_depth;
   geometry->n_units = bytes / geometry->unit_bytes;
   geometry->n_writes = bytes / geometry->write_bytes;
   if (geometry->n_units > 0) return 0;
@@ -157,33 +151,54 @@ bool lab_lane_read_back(struct lab_bench *bench, struct lab_lane *lane,
 
 /* ---- naming ---- */
 
+static const struct page_files *lane_set(const struct lab_bench *bench, const struct lab_lane *lane,
+                                         bool written) {
+  if (!written) return &lane->pages->data;
+  return bench->setting.fresh ? &lane->pages->fresh : &lane->pages->reused;
+}
+
+void lab_lane_place(const struct lab_bench *bench, const struct lab_lane *lane, bool written,
+                    uint64_t at_bytes, char path[LAB_PLACE_BYTES], uint64_t *offset_bytes) {
+  const struct lab_member *member = lane->member;
+  *offset_bytes = at_bytes + (written ? lane->write_base_bytes : lane->read_base_bytes);
+  if (lane->pages) {
+    const struct page_files *set = lane_set(bench, lane, written);
+    char name[PAGE_FILES_NAME_BYTES];
+    page_files_name(at_bytes / set->page_bytes, name);
+    snprintf(path, LAB_PLACE_BYTES, "%s/%s", set->path, name);
+    *offset_bytes = at_bytes % set->page_bytes;
+  } else if (written && member->kind == LAB_DIRECTORY) {
+    snprintf(path, LAB_PLACE_BYTES, "the file for new pages in %s", member->path);
+  } else {
+    snprintf(path, LAB_PLACE_BYTES, "%s", member->data_path);
+  }
+}
+
 /* "writing 4096 bytes at byte 8192 of FILE (page 3)" */
 static void name_request(const struct lab_bench *bench, const struct lab_lane *lane, uint64_t tag,
                          char *text, size_t text_bytes) {
-  const struct lab_member *member = lane->member;
-  bool of_data = lab_lane_is_read(lane, tag) && !bench->reading_back;
-  bool unnamed = !of_data && member->kind == LAB_DIRECTORY;
-  const char *name = unnamed ? member->path : member->data_path;
-  const char *what = unnamed ? "the file for new pages in " : "";
-  if (tag == LAB_TAG_SYNC) {
-    snprintf(text, text_bytes, "fdatasync of %s%s", what, name);
+  bool is_read = lab_lane_is_read(lane, tag);
+  char path[LAB_PLACE_BYTES], layer[32] = "";
+  uint64_t offset_bytes = 0;
+  const struct lab_slot *slot = tag == LAB_TAG_SYNC ? NULL : &lane->slots[tag];
+  lab_lane_place(bench, lane, !is_read || bench->reading_back, slot ? slot->at_bytes : 0, path,
+                 &offset_bytes);
+  if (!slot) {
+    snprintf(text, text_bytes, "fdatasync of %s", path);
     return;
   }
-  const struct lab_slot *slot = &lane->slots[tag];
-  char layer[32] = "";
   if (slot->layer >= 0) snprintf(layer, sizeof layer, ", layer %d", slot->layer);
-  uint64_t base_bytes = of_data ? lane->read_base_bytes : lane->write_base_bytes;
-  snprintf(text, text_bytes, "%s %zu bytes at byte %llu of %s%s (page %llu%s)",
-           !lab_lane_is_read(lane, tag) ? "writing"
-           : bench->reading_back        ? "reading back"
-                                        : "reading",
-           slot->bytes, (unsigned long long)(base_bytes + slot->at_bytes), what, name,
-           (unsigned long long)slot->page, layer);
+  snprintf(text, text_bytes, "%s %zu bytes at byte %llu of %s (page %llu%s)",
+           !is_read              ? "writing"
+           : bench->reading_back ? "reading back"
+                                 : "reading",
+           slot->bytes, (unsigned long long)offset_bytes, path, (unsigned long long)slot->page,
+           layer);
 }
 
 int lab_lane_fault(const struct lab_bench *bench, const struct lab_lane *lane, uint64_t tag,
                    int code, const char *why, struct error *error) {
-  char request[PATH_MAX + 160];
+  char request[LAB_PLACE_BYTES + 160];
   name_request(bench, lane, tag, request, sizeof request);
   return error_set(error, code, "%s: %s", request, why);
 }
@@ -256,21 +271,33 @@ static int open_engine(struct lab_bench *bench, struct lab_lane *lane, struct er
   int n = 1;
   if (lane->writes.n_slots > 0) buffers[n++] = page_pool_buffer(&lane->writes);
   int fds[2] = {lane->member->fd, lane->output ? lane->output->fd : lane->member->fd};
+  bool writes = bench->setting.rw != LAB_READ;
+  if (lane->pages) {
+    fds[0] = lane->pages->data.fd;
+    fds[1] = writes ? lane_set(bench, lane, true)->fd : fds[0];
+  }
   struct io_engine_config config = {.queue_depth = bench->setting.queue_depth,
                                     .fds = fds,
-                                    .n_files = lane->output ? 2 : 1,
+                                    .n_files = writes ? 2 : 1,
                                     .buffers = buffers,
                                     .n_buffers = n,
                                     .placement = &lane->member->placement};
-  return io_engine_open(&lane->engine, bench->setting.engine, &config, error);
+  if (!lane->pages) return io_engine_open(&lane->engine, bench->setting.engine, &config, error);
+  return page_files_engine_open(&lane->engine, bench->setting.engine, &config,
+                                lane->pages->data.page_bytes, lane->pages->data.direct, error);
 }
 
 int lab_lane_open(struct lab_bench *bench, struct lab_lane *lane, const struct lab_member *member,
                   struct error *error) {
   const struct lab_setting *setting = &bench->setting;
   lane->member = member;
-  lane->read_base_bytes = member->offset_bytes;
-  if (setting->rw != LAB_READ) {
+  if (setting->layout == LAB_FILE_PER_PAGE) {
+    lane->pages = lab_pages_find(member, bench->geometry.unit_bytes);
+    if (!lane->pages) return error_set(error, -EINVAL, "%s has no pages as files", member->path);
+  } else {
+    lane->read_base_bytes = member->offset_bytes;
+  }
+  if (setting->rw != LAB_READ && !lane->pages) {
     lane->output = setting->fresh ? &member->fresh : &member->reused;
     lane->write_base_bytes = lane->output->offset_bytes;
   }

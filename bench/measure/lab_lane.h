@@ -51,6 +51,10 @@ bool lab_lane_is_read(const struct lab_lane *lane, uint64_t tag);
 /* Slots of reads and writes. */
 int lab_lane_slots(const struct lab_lane *lane);
 
+/* The file that holds byte at_bytes of a lane's data (`written`: of its new pages), and where. */
+void lab_lane_place(const struct lab_bench *bench, const struct lab_lane *lane, bool written,
+                    uint64_t at_bytes, char path[LAB_PLACE_BYTES], uint64_t *offset_bytes);
+
 /* Notes `code` with what was asked: direction, bytes, file, offset and page. `why` follows. */
 int lab_lane_fault(const struct lab_bench *bench, const struct lab_lane *lane, uint64_t tag,
                    int code, const char *why, struct error *error);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "bench/measure/lab_check.h"
 #include "bench/measure/lab_lane.h"
+#include "bench/measure/lab_pages.h"
 
 #define REAP_SLICE_S 0.1   /* how often a blocked reap looks at the time without progress */
 #define SIDE_WAIT_S 0.0002 /* on one ring of several, while the others go on */
@@ -322,8 +323,7 @@ int lab_bench_open(struct lab_bench *bench, struct lab_target *target,
   bind_near(bench, target);
   for (int i = 0; i < target->n_members && !failed; i++) {
     struct lab_member *member = &target->members[i];
-    if (setting->rw != LAB_READ)
-      failed = lab_output_prepare(member, setting->fresh, setting->preallocate, error);
+    if (setting->rw != LAB_READ) failed = lab_prepare(member, setting, &bench->geometry, error);
     if (!failed) failed = lab_lane_open(bench, &bench->lanes[bench->n_lanes++], member, error);
   }
   if (failed) lab_bench_close(bench);

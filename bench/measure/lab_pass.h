@@ -7,9 +7,9 @@
  * as a prefill makes them.
  *
  * Every page that was read is checked if that can be had for nothing: there are more buffers
- * than requests, so that a page waits in its own until the thread has nothing else to do, and the
- * checks take no more of the box's processors than were found idle before (lab_check.c). What
- * a fast path leaves no time for is counted, so that a row says what share was checked. A pass
+ * than requests, so that a page waits in its own until the thread has nothing else to do, and
+ * where no processor is idle beside it the checks take next to no time (lab_check.c). What that
+ * leaves out is counted, so that a row says what share was checked. A pass
  * that checks nothing is made beside, so that their rates tell what checking costs. Written pages
  * are read back when the pass is over.
  */
@@ -25,16 +25,22 @@
 
 #define LAB_ENGINE_BYTES 96
 #define LAB_STREAMS_MAX 256
+#define LAB_PLACE_BYTES (PATH_MAX + 64)    /* how a file is named to a person */
 #define LAB_BACK_BYTES ((uint64_t)4 << 30) /* of a pass's new pages, read back after it */
 
 enum lab_rw { LAB_READ, LAB_WRITE, LAB_MIXED };
-enum lab_layout { LAB_LAYER_MAJOR, LAB_TOKEN_MAJOR };
+enum lab_layout {
+  LAB_LAYER_MAJOR,
+  LAB_TOKEN_MAJOR,
+  LAB_FILE_PER_PAGE, /* each page of a layer is a file: opened, moved and closed in its time */
+  LAB_LAYOUTS
+};
 enum lab_sync { LAB_SYNC_NEVER, LAB_SYNC_END, LAB_SYNC_LAYER };
 
 /* Which of the pages that a pass reads are checked. */
 enum lab_check {
   LAB_CHECK_LAST, /* those that lie in the buffers when it is over */
-  LAB_CHECK_IDLE, /* and those that there is time for while it waits */
+  LAB_CHECK_IDLE, /* and those that there is time for while it waits: see lab_check.c */
   LAB_CHECK_ALL   /* each, before its buffer is used again: on the timed path if need be */
 };
 
@@ -72,10 +78,9 @@ struct lab_geometry {
 
 /* Where a wrong byte was first seen. */
 struct lab_wrong {
-  const struct lab_member *member; /* NULL: nowhere */
-  uint64_t offset_bytes;           /* of its block in the file */
+  char path[LAB_PLACE_BYTES]; /* "": nowhere */
+  uint64_t offset_bytes;      /* of its block in the file */
   uint64_t page;
-  bool written; /* it was read back from the file of new pages */
 };
 
 struct lab_pass_result {
@@ -96,7 +101,8 @@ struct lab_pass_result {
 /* One member: its ring, its memory, and where it stands. */
 struct lab_lane {
   const struct lab_member *member;
-  const struct lab_output *output;
+  const struct lab_output *output; /* NULL: none, or pages are files */
+  const struct lab_pages *pages;   /* NULL: they are not */
   struct io_engine *engine;
   struct page_pool reads; /* queue_depth + n_hold slots */
   struct page_pool writes;
@@ -155,7 +161,7 @@ int lab_bench_open(struct lab_bench *bench, struct lab_target *target,
 void lab_bench_close(struct lab_bench *bench);
 
 /* One pass of about time_s seconds (or of all streams), going on in the order where the last one
- * ended. `spare_cpus`: that checks may take while nothing else is to be done (a previous pass's).
+ * ended. `spare_cpus`: that were idle in a pass before it (NaN unknown).
  * Allocates nothing. */
 int lab_bench_pass(struct lab_bench *bench, double time_s, enum lab_check check, double spare_cpus,
                    struct lab_pass_result *result, struct error *error);

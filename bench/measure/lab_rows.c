@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bench/box/topology.h"
+#include "bench/measure/lab_pages.h"
 #include "bench/options_table.h"
 #include "kernels/device.h"
 
@@ -30,6 +31,19 @@ static void refuse(struct lab_row *row, const char *why) {
   snprintf(row->refused, sizeof row->refused, "%s", why);
 }
 
+/* Where pages cannot be files. */
+static void judge_files(const struct lab_target *target, struct lab_row *row) {
+  const struct lab_setting *setting = &row->setting;
+  bool goes = strncmp(setting->engine, "uring", 5) == 0 || strcmp(setting->engine, "pread") == 0;
+  for (int i = 0; i < target->n_members; i++) {
+    if (target->members[i].kind != LAB_DIRECTORY)
+      refuse(row, "file-per-page: files are made in a directory, not on a device or in a file");
+  }
+  if (!goes) refuse(row, "file-per-page: only uring and pread open, move and close files");
+  if (setting->rw == LAB_WRITE && setting->sync != LAB_SYNC_NEVER)
+    refuse(row, "file-per-page: there is no one file to sync");
+}
+
 /* What is known beforehand not to go. */
 static void judge(struct storage_lab *lab, struct lab_row *row) {
   const struct lab_target *target = &lab->targets[row->target];
@@ -41,6 +55,7 @@ static void judge(struct storage_lab *lab, struct lab_row *row) {
   }
   if (lab_buffers_bytes(setting, &row->geometry) > BUFFERS_MAX)
     refuse(row, "buffers of queue depth x page size are over 8 GiB");
+  if (setting->layout == LAB_FILE_PER_PAGE) judge_files(target, row);
   if (setting->rw != LAB_READ && !target->writable)
     refuse(row, "only read: a file, or a device not named in --destroy-data-on");
   if (setting->rw != LAB_READ && setting->fresh && target->members[0].kind == LAB_DEVICE)
@@ -89,7 +104,7 @@ static int add_writes(struct storage_lab *lab, struct lab_row *row, struct error
     for (int sync = 0; sync < 3 && !failed; sync++) {
       if (!has(options->write_to, to) || !has(options->sync_at, sync)) continue;
       row->setting.fresh = to == 1;
-      row->setting.preallocate = options->preallocate;
+      row->setting.preallocate = options->preallocate && row->setting.layout != LAB_FILE_PER_PAGE;
       row->setting.sync = (enum lab_sync)sync;
       failed = add(lab, row, error);
     }
@@ -107,7 +122,7 @@ static int add_directions(struct storage_lab *lab, struct lab_row *row, struct e
   row->setting.rw = LAB_MIXED;
   row->setting.streams = 0;
   row->setting.fresh = !has(options->write_to, 0);
-  row->setting.preallocate = true;
+  row->setting.preallocate = row->setting.layout != LAB_FILE_PER_PAGE;
   row->setting.write_bytes_per_s = lab->config.write_bytes_per_s;
   if (!failed && has(options->rw, LAB_MIXED)) failed = add(lab, row, error);
   row->setting.rw = LAB_WRITE;
@@ -117,7 +132,7 @@ static int add_directions(struct storage_lab *lab, struct lab_row *row, struct e
 
 static int add_layouts(struct storage_lab *lab, const struct lab_row *base, struct error *error) {
   int failed = 0;
-  for (int layout = 0; layout < 2 && !failed; layout++) {
+  for (int layout = 0; layout < LAB_LAYOUTS && !failed; layout++) {
     if (!has(lab->config.options->layouts, layout)) continue;
     struct lab_row row = *base;
     row.setting.layout = (enum lab_layout)layout;
@@ -161,11 +176,43 @@ int lab_rows_plan(struct storage_lab *lab, struct error *error) {
 
 /* ---- opening ---- */
 
-static bool may_destroy(const struct options *options, const char *target) {
-  for (int i = 0; i < options->destroy.n; i++) {
-    if (strcmp(options->destroy.values[i], target) == 0) return true;
+/* The sizes of pages that rows will want as files. */
+static void list_page_sizes(const struct storage_lab *lab, struct lab_target_config *config) {
+  const struct options *options = lab->config.options;
+  if (!has(options->layouts, LAB_FILE_PER_PAGE)) return;
+  bool by_bytes = options->page_bytes.n > 0;
+  const struct options_counts *pages = by_bytes ? &options->page_bytes : &options->page_tokens;
+  for (int i = 0; i < pages->n && i < LAB_PAGE_SIZES_MAX; i++) {
+    struct lab_setting setting = {0};
+    set_page(lab, &setting, pages->values[i], by_bytes);
+    config->page_bytes[config->n_page_sizes++] =
+        memory_round_up(setting.payload_bytes, LAB_BLOCK_BYTES);
   }
-  return false;
+}
+
+/* True where a target cannot take pages as files; else the drive failed. */
+static bool has_no_room(int code) {
+  return code == -ENOSPC || code == -EDQUOT || code == -EINVAL || code == -EEXIST ||
+         code == -EBUSY || code == -EACCES || code == -EROFS || code == -EMFILE || code == -ENFILE;
+}
+
+/* Makes the files of rows whose pages are files; a row that cannot have them is refused. */
+static int open_pages(struct storage_lab *lab, struct error *error) {
+  struct lab_target_config config = {.announce = lab->config.announce,
+                                     .context = lab->config.context};
+  for (int i = 0; i < lab->n_rows; i++) {
+    struct lab_row *row = &lab->rows[i];
+    struct lab_target *target = &lab->targets[row->target];
+    struct error reason = {0};
+    int failed = 0;
+    if (row->setting.layout != LAB_FILE_PER_PAGE || row->refused[0]) continue;
+    for (int k = 0; k < target->n_members && !failed; k++)
+      failed = lab_pages_open(&target->members[k], row->geometry.unit_bytes, row->geometry.n_units,
+                              &config, &reason);
+    if (failed && !has_no_room(failed)) return error_set(error, failed, "%s", reason.message);
+    if (failed) snprintf(row->refused, sizeof row->refused, "%.250s", reason.message);
+  }
+  return 0;
 }
 
 static int open_target(struct storage_lab *lab, const char *name, struct error *error) {
@@ -173,10 +220,12 @@ static int open_target(struct storage_lab *lab, const char *name, struct error *
   struct lab_target *target = &lab->targets[lab->n_targets];
   struct lab_target_config config = {.name = name,
                                      .working_set_bytes = options->working_set_bytes,
-                                     .destroy = may_destroy(options, name),
+                                     .destroy = options->destroy.values,
+                                     .n_destroy = options->destroy.n,
                                      .n_outputs = lab_rows_outputs(options),
                                      .announce = lab->config.announce,
                                      .context = lab->config.context};
+  list_page_sizes(lab, &config);
   int failed = lab_target_open(target, &config, error);
   if (failed) return failed;
   lab->n_targets++;
@@ -197,6 +246,7 @@ int storage_lab_open(struct storage_lab *lab, const struct storage_lab_config *c
   for (int i = 0; i < n && !failed; i++)
     failed = open_target(lab, options->n_targets ? options->targets[i] : ".", error);
   if (!failed) failed = lab_rows_plan(lab, error);
+  if (!failed) failed = open_pages(lab, error);
   if (failed) storage_lab_close(lab);
   return failed;
 }

@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "bench/measure/lab_data.h"
+#include "bench/measure/lab_pages.h"
 #include "io/drive.h"
 
 #define FREE_SHARE_MAX 0.9 /* of the free space that the lab may take */
@@ -71,23 +72,26 @@ static int identify(struct lab_member *member, struct error *error) {
 
 /* ---- directories ---- */
 
-static bool data_is_there(const char *directory, uint64_t bytes) {
-  struct kv_identity identity;
-  char name[KV_FILE_TEXT_BYTES * 2];
-  char path[PATH_MAX];
-  lab_data_identity(&identity, bytes / LAB_BLOCK_BYTES);
-  kv_file_name(&identity, name);
-  int n = snprintf(path, sizeof path, "%s/%s", directory, name);
-  return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+/* Bytes that a working set of `bytes` would take here beside what is there already: `there` is the
+ * data's, of which a smaller file would make room. */
+static double needed_bytes(const struct lab_member *member, uint64_t bytes, uint64_t there,
+                           const struct lab_target_config *config) {
+  double needed = (double)bytes * config->n_outputs * (1 + config->n_page_sizes);
+  if (there < bytes) needed += (double)(bytes - there);
+  for (int i = 0; i < config->n_page_sizes; i++) {
+    uint64_t set = page_files_there(member->path, config->page_bytes[i]) * config->page_bytes[i];
+    if (set < bytes) needed += (double)(bytes - set);
+  }
+  return needed;
 }
 
-/* The member's share, halved until it fits; a size whose data is there already needs room for
- * outputs only. */
-static uint64_t fitting_bytes(const struct lab_member *member, uint64_t bytes, int n_outputs) {
+/* The member's share, halved until it fits. */
+static uint64_t fitting_bytes(const struct lab_member *member, uint64_t bytes,
+                              const struct lab_target_config *config) {
   double room = (double)member->target.free_bytes * FREE_SHARE_MAX;
+  uint64_t there = lab_data_there(member->path);
   for (int i = 0; i < HALVINGS_MAX && bytes > LAB_BLOCK_BYTES; i++) {
-    int files = n_outputs + !data_is_there(member->path, bytes);
-    if ((double)bytes * files <= room) return bytes;
+    if (needed_bytes(member, bytes, there, config) <= room) return bytes;
     bytes = bytes / 2 / LAB_BLOCK_BYTES * LAB_BLOCK_BYTES;
   }
   return 0;
@@ -112,7 +116,7 @@ static int open_output(struct lab_member *member, struct lab_output *output, str
 
 static int open_directory(struct lab_member *member, uint64_t share_bytes,
                           const struct lab_target_config *config, struct error *error) {
-  uint64_t bytes = fitting_bytes(member, share_bytes, config->n_outputs);
+  uint64_t bytes = fitting_bytes(member, share_bytes, config);
   char text[UNITS_TEXT_BYTES];
   if (bytes == 0)
     return error_set(error, -ENOSPC, "target %s: %s free leave no room for a working set",
@@ -154,24 +158,39 @@ static int open_named(struct lab_member *member, uint64_t share_bytes, struct er
   return open_file(member, share_bytes, error);
 }
 
-/* The first half is read, the second written. O_EXCL refuses a device that is mounted or part of
- * another. */
+/* True where the device is named among those that may be written over, by whatever path. */
+static bool may_destroy(const struct lab_member *member, const struct lab_target_config *config) {
+  struct stat here, named;
+  if (stat(member->path, &here) < 0) return false;
+  for (int i = 0; i < config->n_destroy; i++) {
+    if (stat(config->destroy[i], &named) == 0 && S_ISBLK(named.st_mode) &&
+        named.st_rdev == here.st_rdev)
+      return true;
+  }
+  return false;
+}
+
+/* The first half is read, the second written. O_EXCL refuses a device that is mounted, that another
+ * stands on, or of which a partition is: the kernel lets nobody claim it then. */
 static int open_device(struct lab_member *member, uint64_t share_bytes,
                        const struct lab_target_config *config, struct error *error) {
-  int flags = O_DIRECT | O_CLOEXEC | (config->destroy ? O_RDWR | O_EXCL : O_RDONLY);
+  bool destroy = may_destroy(member, config);
+  int flags = O_DIRECT | O_CLOEXEC | (destroy ? O_RDWR | O_EXCL : O_RDONLY);
   uint64_t bytes = 0;
   snprintf(member->data_path, sizeof member->data_path, "%s", member->path);
   member->fd = open(member->path, flags);
   if (member->fd < 0)
     return error_set(error, -errno, "target %s: %s%s", member->path, strerror(errno),
-                     errno == EBUSY ? " (it is mounted or in use: nothing was written)" : "");
+                     errno == EBUSY
+                         ? " (it, or a partition of it, is mounted or in use: nothing was written)"
+                         : "");
   if (ioctl(member->fd, BLKGETSIZE64, &bytes) < 0)
     return error_set(error, -errno, "target %s: its size: %s", member->path, strerror(errno));
-  if (config->destroy) bytes /= 2;
+  if (destroy) bytes /= 2;
   bytes = bytes / LAB_BLOCK_BYTES * LAB_BLOCK_BYTES;
   member->target.free_bytes = bytes;
   member->bytes = bytes < share_bytes ? bytes : share_bytes;
-  if (!config->destroy || member->bytes == 0) return 0;
+  if (!destroy || member->bytes == 0) return 0;
   member->reused = (struct lab_output){.fd = dup(member->fd),
                                        .offset_bytes = member->bytes,
                                        .bytes = member->bytes,
@@ -245,6 +264,7 @@ void lab_target_close(struct lab_target *target) {
     if (!member->data && member->fd >= 0) close(member->fd);
     kv_file_close(member->data);
     free(member->crcs);
+    lab_pages_close(member);
   }
   target->n_members = 0;
 }

@@ -18,10 +18,12 @@
 #include "base/error.h"
 #include "base/placement.h"
 #include "io/kv_file.h"
+#include "io/page_files.h"
 #include "io/target.h"
 
 #define LAB_MEMBERS_MAX 16
 #define LAB_BLOCK_BYTES 4096
+#define LAB_PAGE_SIZES_MAX 16 /* of pages that are files */
 
 enum lab_kind { LAB_DIRECTORY, LAB_FILE, LAB_DEVICE };
 
@@ -30,6 +32,13 @@ struct lab_output {
   int fd; /* -1: none */
   uint64_t offset_bytes, bytes;
   bool written; /* every block has been written once */
+};
+
+/* Pages of one size as files of their own, in a directory: see lab_pages.h. */
+struct lab_pages {
+  struct page_files data;
+  struct page_files fresh, reused; /* new pages; none until a row writes some */
+  bool written;                    /* each page of `reused` is there */
 };
 
 /* One directory, file or device. */
@@ -44,7 +53,9 @@ struct lab_member {
   uint32_t *crcs;                  /* of a device filled by this run: one per block; or NULL */
   struct lab_output fresh, reused; /* fresh is emptied before each pass */
   double made_s;                   /* seconds that making the data took; 0: it was there */
-  struct placement placement;      /* of the memory and threads that serve it */
+  struct lab_pages *pages;         /* [n_pages] */
+  int n_pages;
+  struct placement placement; /* of the memory and threads that serve it */
 };
 
 struct lab_target {
@@ -59,8 +70,12 @@ struct lab_target {
 struct lab_target_config {
   const char *name; /* "A,B"; the caller's */
   uint64_t working_set_bytes;
-  bool destroy;  /* the members that are devices may be written over */
+  const char *const *destroy; /* [n_destroy] devices that may be written over */
+  int n_destroy;
   int n_outputs; /* files of new pages that rows will need beside the data: 0, 1 or 2 */
+  /* Sizes of pages that will be files of their own; n_outputs is of each of them, too. */
+  size_t page_bytes[LAB_PAGE_SIZES_MAX];
+  int n_page_sizes;
   /* Called before a member's data is written, with the bytes that will be; NULL: nobody asks. */
   void (*announce)(void *context, const struct target *target, uint64_t bytes);
   void *context;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bench/measure/lab_fio.h"
+#include "bench/measure/lab_pages.h"
 #include "bench/measure/lab_rows.h"
 #include "bench/measure/sweep_plan.h"
 
@@ -41,7 +42,11 @@ static void cold_end_all(struct lab_bench *bench, const struct cold_probe *probe
                          struct lab_row *row, uint64_t bytes) {
   for (int i = 0; i < bench->n_lanes; i++) {
     struct cold_result cold;
-    cold_end(&probes[i], bytes / (uint64_t)bench->n_lanes, &cold);
+    if (bench->lanes[i].pages)
+      lab_pages_cold_end(bench->lanes[i].pages, &probes[i], bytes / (uint64_t)bench->n_lanes,
+                         &cold);
+    else
+      cold_end(&probes[i], bytes / (uint64_t)bench->n_lanes, &cold);
     if (!row->cold_known || cold.verdict == COLD_NOT_PROVEN) row->cold = cold;
     row->cold_known = true;
   }
@@ -76,20 +81,29 @@ static void note_checks(struct lab_row *row, const struct lab_pass_result *pass)
   row->short_count += pass->short_count;
   row->retry_count += pass->retry_count;
   row->spare_cpus = pass->spare_cpus;
-  if (!wrong->member || row->wrong_at[0]) return;
-  bool unnamed = wrong->written && wrong->member->kind == LAB_DIRECTORY;
-  snprintf(row->wrong_at, sizeof row->wrong_at, "byte %llu of %s%s (page %llu)",
-           (unsigned long long)wrong->offset_bytes, unnamed ? "the file for new pages in " : "",
-           unnamed ? wrong->member->path : wrong->member->data_path,
-           (unsigned long long)wrong->page);
+  if (!wrong->path[0] || row->wrong_at[0]) return;
+  snprintf(row->wrong_at, sizeof row->wrong_at, "byte %llu of %s (page %llu)",
+           (unsigned long long)wrong->offset_bytes, wrong->path, (unsigned long long)wrong->page);
 }
 
-static int prepare_fresh(struct storage_lab *lab, const struct lab_row *row, struct error *error) {
+/* Makes ready what a row writes to; `all`: files that were written before, too. */
+static int prepare_outputs(struct storage_lab *lab, const struct lab_row *row, bool all,
+                           struct error *error) {
   struct lab_target *target = &lab->targets[row->target];
   int failed = 0;
-  for (int i = 0; i < target->n_members && row->setting.fresh && !failed; i++)
-    failed = lab_output_prepare(&target->members[i], true, row->setting.preallocate, error);
+  if (row->setting.rw == LAB_READ || !(row->setting.fresh || all)) return 0;
+  for (int i = 0; i < target->n_members && !failed; i++)
+    failed = lab_prepare(&target->members[i], &row->setting, &row->geometry, error);
   return failed;
+}
+
+/* What rows through the page cache left there. */
+static void drop_caches(const struct lab_bench *bench) {
+  for (int i = 0; i < bench->n_lanes; i++) {
+    lab_member_drop_cache(bench->lanes[i].member);
+    if (bench->lanes[i].pages && strstr(bench->setting.engine, "buffered"))
+      page_files_drop_cache(&bench->lanes[i].pages->data);
+  }
 }
 
 /* The timed pass; what it wrote is read back after it. */
@@ -97,12 +111,13 @@ static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_
                       struct error *error) {
   struct lab_bench *bench = &lab->bench;
   struct cold_probe probes[LAB_MEMBERS_MAX];
-  /* What rows through the page cache left there. */
-  for (int i = 0; i < bench->n_lanes; i++) lab_member_drop_cache(bench->lanes[i].member);
-  int failed = prepare_fresh(lab, row, error);
+  drop_caches(bench);
+  int failed = prepare_outputs(lab, row, false, error);
   if (failed) return failed;
   cold_begin_all(bench, probes);
-  failed = lab_bench_pass(bench, time_s, LAB_CHECK_IDLE, row->spare_cpus, &lab->pass, error);
+  bool all = strcmp(lab->config.options->check_bytes, "all") == 0;
+  failed = lab_bench_pass(bench, time_s, all ? LAB_CHECK_ALL : LAB_CHECK_IDLE, row->spare_cpus,
+                          &lab->pass, error);
   if (failed) return failed;
   if (row->setting.rw != LAB_WRITE) cold_end_all(bench, probes, row, lab->pass.read_bytes);
   failed = lab_bench_read_back(bench, &lab->pass, error);
@@ -114,6 +129,7 @@ static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_
 /* Reading once more without checks; `counts`: as a sample of what that makes faster. */
 static int pass_unchecked(struct storage_lab *lab, struct lab_row *row, double time_s, bool counts,
                           struct error *error) {
+  drop_caches(&lab->bench);
   int failed = lab_bench_pass(&lab->bench, time_s, LAB_CHECK_LAST, NAN, &lab->beside, error);
   if (failed) return failed;
   note_checks(row, &lab->beside);
@@ -127,13 +143,9 @@ static int pass_unchecked(struct storage_lab *lab, struct lab_row *row, double t
 static int run_fio(struct storage_lab *lab, struct lab_row *row, double time_s,
                    struct lab_fio_rate *rate, struct error *error) {
   struct lab_fio fio;
-  struct lab_target *target = &lab->targets[row->target];
-  if (!lab_fio_command(&fio, target, row, time_s, true)) return 0;
-  for (int i = 0; i < target->n_members && row->setting.rw != LAB_READ; i++) {
-    int failed = lab_output_prepare(&target->members[i], row->setting.fresh,
-                                    row->setting.preallocate, error);
-    if (failed) return failed;
-  }
+  if (!lab_fio_command(&fio, &lab->targets[row->target], row, time_s, true)) return 0;
+  int failed = prepare_outputs(lab, row, true, error);
+  if (failed) return failed;
   return lab_fio_run(&fio, rate, error);
 }
 
@@ -175,7 +187,8 @@ static int measure(struct storage_lab *lab, struct lab_row *row, struct error *e
 
 /* What an engine or target cannot do is the row's answer, not the run's end. */
 static bool is_refusal(int code) {
-  return code == -ENOTSUP || code == -EINVAL || code == -ENOMEM || code == -EOPNOTSUPP;
+  return code == -ENOTSUP || code == -EINVAL || code == -ENOMEM || code == -EOPNOTSUPP ||
+         code == -ENOSPC || code == -EDQUOT;
 }
 
 static int measure_row(struct storage_lab *lab, struct lab_row *row, struct error *error) {
@@ -190,7 +203,10 @@ static int measure_row(struct storage_lab *lab, struct lab_row *row, struct erro
   if (failed) return error_set(error, failed, "%s", reason.message);
   snprintf(row->obtained, sizeof row->obtained, "%s", lab->bench.lanes[0].engine->info.description);
   failed = measure(lab, row, error);
+  if (!failed) drop_caches(&lab->bench); /* other rows' files are these */
   lab_bench_close(&lab->bench);
+  for (int i = 0; i < lab->targets[row->target].n_members; i++)
+    lab_pages_release(&lab->targets[row->target].members[i], row->geometry.unit_bytes);
   return failed;
 }
 
@@ -266,7 +282,7 @@ const char *lab_rw_name(enum lab_rw rw) {
 }
 
 const char *lab_layout_name(enum lab_layout layout) {
-  static const char *const names[] = {"layer-major", "token-major"};
+  static const char *const names[] = {"layer-major", "token-major", "file-per-page"};
   return names[layout];
 }
 

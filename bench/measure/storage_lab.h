@@ -28,7 +28,7 @@ struct lab_row {
   struct latency read_latency, write_latency;
   int64_t checked_blocks, wrong_blocks;      /* of all passes */
   uint64_t timed_bytes, timed_checked_bytes; /* of those that samples are of */
-  char wrong_at[PATH_MAX + 96];              /* where the first wrong byte was; "" */
+  char wrong_at[LAB_PLACE_BYTES + 64];       /* where the first wrong byte was; "" */
   double spare_cpus; /* that the last pass left idle, or used for checks; NaN unknown */
   int64_t short_count, retry_count;
   struct cold_result cold; /* of the least proven pass */

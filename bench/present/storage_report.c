@@ -49,7 +49,9 @@ static void name_direction(const struct lab_setting *setting, char *text, size_t
     return;
   }
   snprintf(text, bytes, "write %s%s%s%s", setting->fresh ? "fresh" : "reused",
-           setting->fresh && !setting->preallocate ? " grown" : "",
+           setting->fresh && !setting->preallocate && setting->layout != LAB_FILE_PER_PAGE
+               ? " grown"
+               : "",
            setting->sync == LAB_SYNC_NEVER ? "" : ", sync ",
            setting->sync == LAB_SYNC_NEVER ? "" : lab_sync_name(setting->sync));
 }
@@ -115,14 +117,6 @@ static const struct table_column target_columns[] = {
     {.title = "pays from", .name = "break_even_tokens", .unit = "tokens", .kind = TABLE_REAL},
 };
 
-static void name_setting(const struct lab_row *row, char *text, size_t bytes) {
-  if (bytes > 0) text[0] = '\0';
-  if (!row) return;
-  char page[UNITS_TEXT_BYTES];
-  units_format_bytes(page, (double)row->setting.payload_bytes);
-  snprintf(text, bytes, "%s, %s, depth %d", row->setting.engine, page, row->setting.queue_depth);
-}
-
 struct table *storage_targets_table(const struct storage_lab *lab,
                                     const struct lab_compute *compute, double alpha) {
   struct table *table = table_new(target_columns, sizeof target_columns / sizeof *target_columns);
@@ -130,7 +124,7 @@ struct table *storage_targets_table(const struct storage_lab *lab,
     struct lab_summary summary = lab_summarise(lab, compute, i, alpha);
     const struct target *target = &lab->targets[i].members[0].target;
     char best[160];
-    name_setting(summary.read, best, sizeof best);
+    storage_name_setting(summary.read, best, sizeof best);
     table_row(table);
     table_text(table, lab->targets[i].name);
     table_text(table, target->model[0] ? target->model : target->drive);
@@ -232,40 +226,37 @@ void storage_print_fio(const struct storage_lab *lab, FILE *stream) {
   }
 }
 
-/* ---- the answer ---- */
+/* ---- what stays ---- */
 
-char *storage_answer(const struct storage_lab *lab, const struct lab_compute *compute, double alpha,
-                     char text[STORAGE_ANSWER_BYTES]) {
-  int best = -1;
-  struct lab_summary summary = {0};
+/* True where an earlier target was told to keep the same file. */
+static bool is_told(const struct storage_lab *lab, int target, int index) {
+  const char *path = lab->targets[target].members[index].data_path;
+  for (int i = 0; i <= target; i++) {
+    for (int k = 0; k < (i < target ? lab->targets[i].n_members : index); k++) {
+      if (strcmp(lab->targets[i].members[k].data_path, path) == 0) return true;
+    }
+  }
+  return false;
+}
+
+static void tell_member(const struct lab_member *member, bool with_data, FILE *stream) {
+  char text[UNITS_TEXT_BYTES];
+  double file_bytes = member->data ? (double)kv_file_bytes(kv_file_identity(member->data)) : 0;
+  if (with_data)
+    fprintf(stream, "refill: %s stay for later runs; free them by: rm %s\n",
+            units_format_bytes(text, file_bytes), member->data_path);
+  for (int i = 0; i < member->n_pages; i++) {
+    const struct page_files *set = &member->pages[i].data;
+    fprintf(stream, "refill: %s stay for later runs; free them by: rm -r %s\n",
+            units_format_bytes(text, (double)set->n_pages * (double)set->page_bytes), set->path);
+  }
+}
+
+void storage_tell_kept(const struct storage_lab *lab, FILE *stream) {
   for (int i = 0; i < lab->n_targets; i++) {
-    struct lab_summary one = lab_summarise(lab, compute, i, alpha);
-    if (!one.read || (best >= 0 && one.read_s_per_token >= summary.read_s_per_token)) continue;
-    best = i;
-    summary = one;
+    for (int k = 0; k < lab->targets[i].n_members; k++) {
+      const struct lab_member *member = &lab->targets[i].members[k];
+      if (member->kind == LAB_DIRECTORY) tell_member(member, !is_told(lab, i, k), stream);
+    }
   }
-  if (best < 0) {
-    snprintf(text, STORAGE_ANSWER_BYTES, "No target was read.");
-    return text;
-  }
-  char read[UNITS_TEXT_BYTES], setting[160], ttft[UNITS_TEXT_BYTES], recompute[UNITS_TEXT_BYTES];
-  units_format_seconds(read, summary.read_s_per_token);
-  name_setting(summary.read, setting, sizeof setting);
-  int used = snprintf(
-      text, STORAGE_ANSWER_BYTES, "%s reads fastest, by %s: R = %s a token of %s (%d layers)",
-      lab->targets[best].name, setting, read, lab->config.shape.name, lab->config.layers);
-  if (used < 0 || used >= STORAGE_ANSWER_BYTES) return text;
-  size_t left = (size_t)(STORAGE_ANSWER_BYTES - used);
-  if (!compute->known) {
-    snprintf(text + used, left, "; say --compute to hear what that does to TTFT.");
-    return text;
-  }
-  snprintf(text + used, left,
-           "; e = %.3g, reading binds from alpha* = %.3g; at alpha %.3g and %.0f tokens the model "
-           "gives TTFT %s, recomputing takes %s%s.",
-           summary.e, summary.alpha_star, summary.alpha, summary.n_tokens,
-           units_format_seconds(ttft, summary.ttft_pipelined_s),
-           units_format_seconds(recompute, summary.recompute_s),
-           compute->played_back ? " (compute played back, not measured)" : "");
-  return text;
 }

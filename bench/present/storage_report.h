@@ -24,7 +24,15 @@ void storage_warn(const struct storage_lab *lab, const struct lab_compute *compu
 /* Each row's fio command, a line each. */
 void storage_print_fio(const struct storage_lab *lab, FILE *stream);
 
-#define STORAGE_ANSWER_BYTES 640
+/* What stays in the targets for later runs: space, where, and how to remove it. */
+void storage_tell_kept(const struct storage_lab *lab, FILE *stream);
+
+/* How a row read or wrote: "uring, 1.00 MiB, depth 32"; "" for NULL. */
+void storage_name_setting(const struct lab_row *row, char *text, size_t bytes);
+
+/* Which target is fastest, by what setting, and what that comes to; also how often and how long
+ * was measured. */
+#define STORAGE_ANSWER_BYTES 1024
 char *storage_answer(const struct storage_lab *lab, const struct lab_compute *compute, double alpha,
                      char text[STORAGE_ANSWER_BYTES]);
 

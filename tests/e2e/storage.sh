@@ -22,7 +22,7 @@ json "$work/rows.json" \
   'all(x["page_latency_s"]["p50"] <= x["page_latency_s"]["p999"] for x in r["rows"])'
 json "$work/rows.json" 'all("fio --name=" in x["fio_command"] for x in r["rows"])'
 json "$work/rows.json" 'any(w["name"] == "working-set-small" for w in r["warnings"])'
-[ "$(ls "$work/a" | wc -l)" = 2 ] || fail "left in the target: $(ls "$work/a")"
+[ "$(ls "$work/a" | wc -l)" = 1 ] || fail "left in the target: $(ls "$work/a")"
 
 # Found again; layouts, syncs, streams, mixed, T from a profile.
 expect 0 "$refill" storage --target "$work/a" "${tiny[@]}" --layers 12 --page-tokens 16 \
@@ -42,6 +42,29 @@ json "$work/streams.json" 'r["rows"][1]["write_asked_bytes_per_s"] > 1e8'
 json "$work/streams.json" \
   'r["targets"][0]["summary"][0]["e"] > 0'
 json "$work/streams.json" 'r["targets"][0]["summary"][0]["model_pipelined_s"] > 0'
+
+# Each page a file: found again, of a stripe too; new ones go, and what cannot be is refused.
+pages=(--rw read,write --write-to reused,fresh --layout layer-major,file-per-page)
+expect 0 "$refill" storage --target "$work/a" --target "$work/a,$work/b" "${tiny[@]}" \
+  --page-tokens 16 --queue-depth 4 --engine uring,pread "${pages[@]}" -o "$work/files.json"
+json "$work/files.json" 'len(r["rows"]) == 2 * 2 * 2 * 3'
+json "$work/files.json" \
+  'all(x["wrong_bytes"] == 0 and x["checked_share"] > 0 and not x["refused"] for x in r["rows"])'
+json "$work/files.json" \
+  'all(("clos" in x["obtained"]) == (x["layout"] == "file-per-page") for x in r["rows"])'
+[ "$(ls "$work"/a/refill-pages-49152 | wc -l)" = 342 ] || fail "$(ls "$work"/a/refill-pages-49152)"
+[ -z "$(ls -d "$work"/*/refill-pages-new-* 2>/dev/null)" ] || fail "new pages were left"
+truncate -s 8192 "$work/a/refill-pages-49152/00000005"
+for engine in uring pread; do
+  expect 1 "$refill" storage --target "$work/a" "${tiny[@]}" --page-tokens 16 --queue-depth 32 \
+    --rw read --layout file-per-page --engine $engine
+  says 'at byte 0 of .*/refill-pages-49152/00000005 (page 5): No data'
+done
+rm -r "$work/a/refill-pages-49152"
+expect 0 "$refill" storage --target "$work/a" "${tiny[@]}" --page-tokens 16 --layout file-per-page \
+  --queue-depth 4 --engine uring,mmap --rw read,write --sync-at never,end -o "$work/files.json"
+json "$work/files.json" \
+  'sorted(bool(x["refused"]) for x in r["rows"]) == [False] * 2 + [True] * 4'
 
 # A damaged block fails the run.
 cp "$(ls "$work"/a/refill-*.kv | head -1)" "$work/b/named.kv"

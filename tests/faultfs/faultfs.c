@@ -249,6 +249,21 @@ static int faultfs_unlink(const char *path) {
   return code ? code : result_of(unlinkat(self_of_call()->backing_fd, below(path), 0));
 }
 
+/* ---- directories: nothing goes wrong with them, but for what they hold ---- */
+
+static int faultfs_mkdir(const char *path, mode_t mode) {
+  return result_of(mkdirat(self_of_call()->backing_fd, below(path), mode));
+}
+
+static int faultfs_rmdir(const char *path) {
+  return result_of(unlinkat(self_of_call()->backing_fd, below(path), AT_REMOVEDIR));
+}
+
+static int faultfs_rename(const char *from, const char *to, unsigned flags) {
+  int directory = self_of_call()->backing_fd;
+  return flags ? -EINVAL : result_of(renameat(directory, below(from), directory, below(to)));
+}
+
 static int faultfs_statfs(const char *path, struct statvfs *status) {
   int code = meet_simply(ON_STATFS, path);
   return code ? code : result_of(fstatvfs(self_of_call()->backing_fd, status));
@@ -279,6 +294,9 @@ static const struct fuse_operations operations = {
     .truncate = faultfs_truncate,
     .link = faultfs_link,
     .unlink = faultfs_unlink,
+    .mkdir = faultfs_mkdir,
+    .rmdir = faultfs_rmdir,
+    .rename = faultfs_rename,
     .statfs = faultfs_statfs,
 };
 

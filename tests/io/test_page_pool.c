@@ -41,6 +41,15 @@ Test(page_pool, its_buffer_holds_all_slots) {
   page_pool_destroy(&pool);
 }
 
+/* A rest of small pages would make some slots slower than others. */
+Test(page_pool, lies_on_whole_huge_pages) {
+  struct page_pool pool;
+  cr_assert_eq(page_pool_init(&pool, 9, 256 << 10, 4096, NULL, NULL), 0);
+  cr_expect_eq((uintptr_t)pool.memory.address % (2 << 20), 0);
+  cr_expect_eq(pool.memory.bytes, 4 << 20);
+  page_pool_destroy(&pool);
+}
+
 Test(page_pool, refuses_what_cannot_be) {
   struct page_pool pool;
   struct error error = {0};
