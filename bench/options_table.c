@@ -27,6 +27,12 @@ static const char *const attentions[] = {
     [DEVICE_ATTENTION_BUILTIN] = "builtin",
     NULL,
 };
+static const char *const graphs[] = {
+    [DEVICE_GRAPHS_AUTO] = "auto",
+    [DEVICE_GRAPHS_ON] = "on",
+    [DEVICE_GRAPHS_OFF] = "off",
+    NULL,
+};
 static const char *const steps[] = {
 #define STEP_NAME(id, name, what, needs) name,
     CUDA_STEPS(STEP_NAME)
@@ -103,6 +109,13 @@ static const struct options_entry entries[] = {
      .initial = "auto",
      .accepted = attentions,
      .help = "what computes attention on cuda; auto is cudnn where it works"},
+    {.name = "cuda-graphs",
+     IS(CHOICE, WHAT, C | S | V),
+     FIELD(cuda_graphs),
+     .argument = "WHEN",
+     .initial = "auto",
+     .accepted = graphs,
+     .help = "launch layers as CUDA graphs; auto: where layers take no longer than launching them"},
     {.name = "gemm-tune",
      IS(SWITCH, WHAT, C | S | V),
      FIELD(gemm_tune),

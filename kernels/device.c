@@ -48,6 +48,7 @@ int device_check_choices(const struct device_config *config, const char *name,
                      name);
   const char *option = config->attention != DEVICE_ATTENTION_AUTO ? "--attention"
                        : config->gemm_untimed                     ? "--gemm-tune"
+                       : config->graphs != DEVICE_GRAPHS_AUTO     ? "--cuda-graphs"
                        : config->library_directory                ? "--cuda-libdir"
                                                                   : NULL;
   if (!option) return 0;

@@ -42,6 +42,9 @@ struct device;
 /* What computes attention, where a device has a choice (--attention). */
 enum device_attention { DEVICE_ATTENTION_AUTO, DEVICE_ATTENTION_CUDNN, DEVICE_ATTENTION_BUILTIN };
 
+/* Whether layers are launched as CUDA graphs (--cuda-graphs); auto: where that pays. */
+enum device_graphs { DEVICE_GRAPHS_AUTO, DEVICE_GRAPHS_ON, DEVICE_GRAPHS_OFF };
+
 typedef uint64_t device_ticket; /* names enqueued work; 0: nothing, complete by definition */
 
 struct device_config {
@@ -64,6 +67,7 @@ struct device_config {
   const struct placement *placement; /* or NULL */
   /* Choices that not every device has; zero is the default. See device_check_choices(). */
   enum device_attention attention;
+  enum device_graphs graphs;
   bool gemm_untimed;             /* GEMMs: the library's first proposal, not the fastest of several
                                   */
   const char *library_directory; /* where the device's libraries are, and nowhere else; or NULL */
@@ -121,6 +125,7 @@ struct device_span {
 /* How a device stands at a moment: what may explain a slow sample. */
 struct device_condition {
   double clock_error_s; /* of this run's spans on the host's clock, at most; 0: none */
+  bool graphs;          /* this run's layers are launched as CUDA graphs */
   bool known;           /* what follows could be read */
   double sm_hz, memory_hz, power_w, temperature_c;
   char held_down[32]; /* what keeps its clocks down: "heat", "power cap"; "" nothing does */

@@ -86,6 +86,7 @@ static int run(struct group *group, struct point *point, const struct pipeline_r
   if (failed || !computes) return failed;
   if (ask(rig)) held_down = true;
   rig->condition.runs += rig->device->ops->condition != NULL;
+  rig->condition.graph_runs += rig->condition.last.graphs;
   rig->condition.held_down_runs += held_down;
   point->held_down += held_down;
   return 0;

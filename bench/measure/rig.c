@@ -137,6 +137,11 @@ static enum device_attention attention_choice(const struct options *options) {
                                                     : DEVICE_ATTENTION_AUTO;
 }
 
+static enum device_graphs graphs_choice(const struct options *options) {
+  if (strcmp(options->cuda_graphs, "on") == 0) return DEVICE_GRAPHS_ON;
+  return strcmp(options->cuda_graphs, "off") == 0 ? DEVICE_GRAPHS_OFF : DEVICE_GRAPHS_AUTO;
+}
+
 static int open_device(struct rig *rig, struct error *error) {
   const struct options *options = rig->config.options;
   char name[sizeof rig->device_name];
@@ -163,6 +168,7 @@ static int open_device(struct rig *rig, struct error *error) {
       .argument = device_argument(rig->device_name),
       .placement = &rig->placement,
       .attention = attention_choice(options),
+      .graphs = graphs_choice(options),
       .gemm_untimed = !options->gemm_tune,
       .library_directory = options->cuda_libdir,
   };

@@ -40,6 +40,7 @@ struct rig_config {
 
 /* What the device said of itself before and after every run that computes. */
 struct rig_condition {
+  int64_t graph_runs;           /* whose layers were launched as CUDA graphs */
   int64_t runs, held_down_runs; /* a run is held down where clocks were, before it or after */
   char held_down[32];           /* the latest reason */
   double sm_hz_low;             /* lowest clock that was read; 0: none was */

@@ -62,9 +62,9 @@ static json_t *condition_to_json(const struct rig_condition *condition) {
   if (condition->runs == 0) return json_null();
   const struct device_condition *last = &condition->last;
   json_t *json = json_pack("{s:I, s:I, s:I, s:s, s:f}", "runs", (json_int_t)condition->runs,
-                           "graph_runs", (json_int_t)condition->graph_runs,
-                           "held_down_runs", (json_int_t)condition->held_down_runs, "held_down",
-                           condition->held_down, "clock_error_s", condition->clock_error_s);
+                           "graph_runs", (json_int_t)condition->graph_runs, "held_down_runs",
+                           (json_int_t)condition->held_down_runs, "held_down", condition->held_down,
+                           "clock_error_s", condition->clock_error_s);
   if (last->known)
     json_object_update_new(json,
                            json_pack("{s:f, s:f, s:f, s:f, s:f}", "sm_hz_low", condition->sm_hz_low,
@@ -96,6 +96,10 @@ json_t *rig_to_json(const struct rig *rig) {
                            "page_tokens", (json_int_t)rig->page_tokens, "page_payload_bytes",
                            (json_int_t)rig->page_payload_bytes, "page_stride_bytes",
                            (json_int_t)rig->page_stride_bytes);
+  /* `plan --from` asks for these where the model is no preset. */
+  json_object_set_new(json, "params", json_real(shape_params(&rig->shape)));
+  json_object_set_new(json, "attention_flops_per_pair",
+                      json_real(shape_attention_flops_per_pair(&rig->shape)));
   json_object_set_new(json, "device", device_to_json(rig));
   json_object_set_new(json, "condition", condition_to_json(&rig->condition));
   json_object_set_new(json, "target",

@@ -5,6 +5,7 @@
  *   device_memory.c  everything on the GPU: buffers, weights, tables
  *   chunk.c          the steps of a layer
  *   forward.c        a layer, the head
+ *   graphs.c         a layer as one CUDA graph
  *   trial.c          what has a lesser form is tried before it is relied on
  *   transfers.c      KV in and out
  *   check.c          what stands in the KV cache
@@ -24,6 +25,7 @@
 #include "kernels/cuda/crc_plan.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/gpu.h"
+#include "kernels/cuda/graphs.h"
 #include "kernels/cuda/launcher.h"
 #include "kernels/cuda/memory_plan.h"
 #include "kernels/cuda/nvml.h"
@@ -64,6 +66,7 @@ struct cuda {
   struct launcher launcher;
   struct gemm gemm;
   struct attention attention;
+  struct graphs graphs;
   struct memory_plan plan;
   struct crc_plan crc;
   struct tickets tickets;

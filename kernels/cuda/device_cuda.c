@@ -201,6 +201,7 @@ static void cuda_close(struct device *device) {
     (void)gpu_enter(gpu, NULL);
     (void)gpu->driver.context_synchronize();
     tickets_close(&cuda->tickets);
+    graphs_close(cuda);
     attention_close(&cuda->attention);
     gemm_close(&cuda->gemm);
     cuda_memory_close(cuda);
@@ -317,6 +318,7 @@ static int cuda_begin(struct device *device, const struct device_sequence *seqs,
   forget_run(cuda, seqs);
   failed = cuda_prepare(cuda, seqs->n_new, seqs->n_past, error);
   tell_attention(cuda);
+  if (!failed) failed = graphs_begin(cuda, seqs->n_new, seqs->n_past, error);
   if (!failed) failed = cuda_spoil(cuda, error);
   if (!failed) failed = cuda_synchronise(cuda, error);
   return failed ? failed : tickets_begin(&cuda->tickets, cuda->compute, error);
@@ -340,7 +342,8 @@ static int cuda_output(struct device *device, struct device_output *output, stru
 static void cuda_condition(struct device *device, struct device_condition *condition) {
   const struct cuda *cuda = cuda_of(device);
   struct nvml_state state;
-  *condition = (struct device_condition){.clock_error_s = cuda->tickets.base_error_s};
+  *condition = (struct device_condition){.clock_error_s = cuda->tickets.base_error_s,
+                                         .graphs = cuda->graphs.active};
   if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
   condition->known = true;
   condition->sm_hz = state.sm_mhz * 1e6;

@@ -66,6 +66,14 @@
   X(stream_wait_event, cuStreamWaitEvent, 3020,                                                    \
     (driver_stream stream, driver_event event, unsigned flags))                                    \
   X(stream_synchronize, cuStreamSynchronize, 2000, (driver_stream stream))                         \
+  X(capture_begin, cuStreamBeginCapture, 10010, (driver_stream stream, unsigned mode))             \
+  X(capture_end, cuStreamEndCapture, 10000, (driver_stream stream, driver_graph * graph))          \
+  X(graph_instantiate, cuGraphInstantiateWithFlags, 11040,                                         \
+    (driver_graph_exec * exec, driver_graph graph, unsigned long long flags))                      \
+  X(graph_upload, cuGraphUpload, 11010, (driver_graph_exec exec, driver_stream stream))            \
+  X(graph_launch, cuGraphLaunch, 10000, (driver_graph_exec exec, driver_stream stream))            \
+  X(graph_destroy, cuGraphDestroy, 10000, (driver_graph graph))                                    \
+  X(graph_exec_destroy, cuGraphExecDestroy, 10000, (driver_graph_exec exec))                       \
   X(event_create, cuEventCreate, 2000, (driver_event * event, unsigned flags))                     \
   X(event_destroy, cuEventDestroy, 4000, (driver_event event))                                     \
   X(event_record, cuEventRecord, 2000, (driver_event event, driver_stream stream))                 \

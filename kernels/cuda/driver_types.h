@@ -10,15 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef unsigned driver_result;            /* CUresult */
-typedef int driver_device;                 /* CUdevice */
-typedef unsigned long long driver_pointer; /* CUdeviceptr: an address in device memory */
-typedef struct CUctx_st *driver_context;   /* CUcontext */
-typedef struct CUmod_st *driver_module;    /* CUmodule */
-typedef struct CUfunc_st *driver_function; /* CUfunction */
-typedef struct CUstream_st *driver_stream; /* CUstream */
-typedef struct CUevent_st *driver_event;   /* CUevent */
-struct CUDA_MEMCPY2D_st;                   /* as driver_copy_2d below; cast at the call */
+typedef unsigned driver_result;                   /* CUresult */
+typedef int driver_device;                        /* CUdevice */
+typedef unsigned long long driver_pointer;        /* CUdeviceptr: an address in device memory */
+typedef struct CUctx_st *driver_context;          /* CUcontext */
+typedef struct CUmod_st *driver_module;           /* CUmodule */
+typedef struct CUfunc_st *driver_function;        /* CUfunction */
+typedef struct CUstream_st *driver_stream;        /* CUstream */
+typedef struct CUevent_st *driver_event;          /* CUevent */
+typedef struct CUgraph_st *driver_graph;          /* CUgraph */
+typedef struct CUgraphExec_st *driver_graph_exec; /* CUgraphExec */
+struct CUDA_MEMCPY2D_st;                          /* as driver_copy_2d below; cast at the call */
 
 /* CUDA_MEMCPY2D: `height` rows of `width` bytes between two pitches. */
 struct driver_copy_2d {
@@ -55,6 +57,7 @@ enum {
 
 enum {
   DRIVER_STREAM_NON_BLOCKING = 1,
+  DRIVER_CAPTURE_RELAXED = 2, /* libraries may load what they have not loaded yet */
   DRIVER_EVENT_DEFAULT = 0,
   DRIVER_EVENT_DISABLE_TIMING = 2,
   DRIVER_PROC_DEFAULT = 0,

@@ -13,6 +13,7 @@
 
 int cuda_prepare(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error *error) {
   int64_t planned = -1;
+  if (cuda->graphs.n_new != n_new || cuda->graphs.n_past != n_past) graphs_forget(cuda);
   for (int64_t first = 0; first < n_new; first += cuda->plan.chunk_tokens) {
     const struct chunk c = chunk_at(cuda, 0, first, n_new, n_past);
     int failed = attention_prepare(&cuda->attention, c.rows, c.position + c.rows,
@@ -70,7 +71,9 @@ static int run_layer(struct cuda *cuda, int layer, const struct device_sequence 
   int failed = 0;
   if (layer == 0) failed = bring_tokens(cuda, seq, error);
   if (!failed && layer == 0) failed = chunk_embed(cuda, seq->n_new, error);
-  return failed ? failed : cuda_run_chunks(cuda, layer, seq->n_new, seq->n_past, error);
+  if (failed) return failed;
+  if (cuda->graphs.active) return graphs_launch(cuda, layer, error);
+  return cuda_run_chunks(cuda, layer, seq->n_new, seq->n_past, error);
 }
 
 int cuda_forward_layer(struct device *device, int layer, const struct device_sequence *seqs,

@@ -58,6 +58,7 @@ static const struct {
     {"streams", "8", "8"},
     {"stream-order", "first-come", "\"first-come\""},
     {"attention", "builtin", "\"builtin\""},
+    {"cuda-graphs", "on", "\"on\""},
     {"gemm-tune", "off", "false"},
     {"step", "copies", "\"copies\""},
     {"cuda-libdir", "/opt/cuda/lib", "\"/opt/cuda/lib\""},

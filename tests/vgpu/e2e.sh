@@ -60,7 +60,11 @@ says() { # exit-code pattern what environment... -- arguments...
   verdict "$what" "$([ $code -eq "$want" ] && grep -qE "$pattern" "$work/out" && echo yes)"
 }
 
-V=(verify --tokens 65 --window 1 --write-window 1)
+W=(verify --tokens 65 --window 1 --write-window 1)
+V=("${W[@]}" --cuda-graphs off)
+passes "verify, CUDA graphs" VGPU_LEAKS=1 -- "${W[@]}" --cuda-graphs on
+passes "verify, CUDA graphs, slow copies and kernels, FP8" VGPU_SLOW_COPIES_US=2000 \
+  VGPU_SLOW_KERNELS_US=300 -- "${W[@]}" --cuda-graphs on --dtype fp8 --kv-dtype fp8
 passes "verify, cuDNN" VGPU_LEAKS=1 ATTENTION=cudnn -- "${V[@]}"
 passes "verify, builtin attention" VGPU_LEAKS=1 ATTENTION=builtin -- "${V[@]}"
 passes "verify, other order, lazy copies" ATTENTION=builtin VGPU_SCHEDULE=reverse \
@@ -129,6 +133,19 @@ says 1 "attention cudnn.*where the builtin" "the same, and no other is wanted" \
 degrades "not pinned" "nothing can be pinned: plain copies" VGPU_FAIL=cuMemHostRegister:1 -- \
   "${S[@]}"
 degrades "better image was refused" "cubins refused: PTX" VGPU_REFUSE_CUBINS=1 -- "${S[@]}"
+
+for point in cuStreamBeginCapture:1 cuStreamEndCapture:2 cuGraphInstantiateWithFlags:1 \
+  cuGraphUpload:2; do
+  degrades "no CUDA graphs: ${point%:*}" "${point%:*} fails: layers are launched" \
+    VGPU_LEAKS=1 VGPU_FAIL=$point -- "${S[@]}"
+done
+says 1 "cuda-graphs on: cuStreamBeginCapture" "the same, and graphs are wanted" \
+  VGPU_FAIL=cuStreamBeginCapture:1 -- "${S[@]}" --cuda-graphs on
+run -- "${S[@]}" --cuda-graphs off -o "$work/result.json"
+verdict "graphs are off when told so" "$(grep -q '"graph_runs": 0' "$work/result.json" && echo yes)"
+run -- "${S[@]}" -o "$work/result.json"
+verdict "graphs pay for a small model" "$([ $code -eq 0 ] &&
+  ! grep -q '"graph_runs": 0' "$work/result.json" && echo yes)"
 
 says 77 "stub" "a stub for a driver" VGPU_STUB=1 -- "${V[@]}"
 says 77 "too old" "a driver of CUDA 11.8" VGPU_DRIVER_VERSION=11080 -- "${V[@]}"

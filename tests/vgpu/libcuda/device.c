@@ -114,11 +114,12 @@ driver_result enter_primary_release(driver_device device) {
   /* The end of the primary context takes its memory along: real leaks show in the next run only. */
   size_t left = arena_count(state->arena);
   if (state->settings.leaks && !vgpu_is_broken() && /* then nothing can be freed */
-      (left || state->n_host || state->n_events || state->n_modules || state->streams)) {
+      (left || state->n_host || state->n_events || state->n_modules || state->n_graphs ||
+       state->streams)) {
     fprintf(stderr,
             "vgpu: the context ends with %zu allocations, %zu registered ranges, %ld events, %ld "
-            "modules%s\n",
-            left, state->n_host, state->n_events, state->n_modules,
+            "modules, %ld graphs%s\n",
+            left, state->n_host, state->n_events, state->n_modules, state->n_graphs,
             state->streams ? ", streams" : "");
     _exit(86);
   }

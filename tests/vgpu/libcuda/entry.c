@@ -64,6 +64,7 @@ driver_result enter_get_error_name(driver_result result, const char **name) {
                {713, "CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED"},
                {719, "CUDA_ERROR_LAUNCH_FAILED"},
                {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"},
+               {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
                {999, "CUDA_ERROR_UNKNOWN"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (names[i].result == result) {

@@ -33,7 +33,8 @@ enum {
   RESULT_LAUNCH_OUT_OF_RESOURCES = 701,
   RESULT_HOST_MEMORY_ALREADY_REGISTERED = 712,
   RESULT_HOST_MEMORY_NOT_REGISTERED = 713,
-  RESULT_LAUNCH_FAILED = 719
+  RESULT_LAUNCH_FAILED = 719,
+  RESULT_CAPTURE_UNSUPPORTED = 900
 };
 
 enum entry {
@@ -81,7 +82,7 @@ struct vgpu {
   size_t n_host, host_room;
   pthread_mutex_t lock; /* of the tables here; never taken by work that runs on a stream */
   struct CUstream_st *streams;
-  long n_events, n_modules; /* atomic */
+  long n_events, n_modules, n_graphs; /* atomic */
 };
 
 struct host_range {
@@ -122,7 +123,13 @@ DRIVER_TABLE(ENTRY_PROTOTYPE)
 driver_result stream_enqueue(driver_stream stream, void (*run)(void *argument),
                              const void *argument, size_t bytes);
 bool stream_alive(driver_stream stream);
+struct CUgraph_st *stream_capture(driver_stream stream); /* that its work goes into; NULL: none */
+void stream_set_capture(driver_stream stream, struct CUgraph_st *graph);
 void streams_drain(void); /* waits for all work of all streams */
+
+/* graph.c: keeps a copy of the work; -1 without memory. */
+int graph_add(struct CUgraph_st *graph, void (*run)(void *argument), const void *argument,
+              size_t bytes);
 
 /* memory.c */
 bool host_is_pinned(const void *address, size_t bytes, bool *partly);

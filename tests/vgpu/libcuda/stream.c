@@ -26,6 +26,7 @@ struct CUstream_st {
   pthread_cond_t arrived, idle;
   struct work *first, *last;
   bool busy, ends;
+  struct CUgraph_st *capture; /* of the thread that uses the stream meanwhile */
   uint64_t random;
 };
 
@@ -91,6 +92,14 @@ bool stream_alive(driver_stream stream) {
   return stream && stream->alive == ALIVE_STREAM;
 }
 
+struct CUgraph_st *stream_capture(driver_stream stream) {
+  return stream->capture;
+}
+
+void stream_set_capture(driver_stream stream, struct CUgraph_st *graph) {
+  stream->capture = graph;
+}
+
 /* Stream 0 is the legacy stream, 1 and 2 its named forms: they order all others. */
 static driver_result check_stream(driver_stream stream) {
   if ((uintptr_t)stream <= 2) {
@@ -104,6 +113,8 @@ driver_result stream_enqueue(driver_stream stream, void (*run)(void *argument),
                              const void *argument, size_t bytes) {
   driver_result result = check_stream(stream);
   if (result != RESULT_OK) return result;
+  if (stream->capture)
+    return graph_add(stream->capture, run, argument, bytes) == 0 ? RESULT_OK : RESULT_OUT_OF_MEMORY;
   struct work *work = malloc(sizeof *work + bytes);
   if (!work) return RESULT_OUT_OF_MEMORY;
   work->next = NULL;
@@ -173,6 +184,7 @@ driver_result enter_stream_synchronize(driver_stream stream) {
   ENTER(stream_synchronize, NEEDS_CONTEXT);
   driver_result result = check_stream(stream);
   if (result != RESULT_OK) return result;
+  if (stream->capture) return RESULT_CAPTURE_UNSUPPORTED;
   drain(stream);
   return (driver_result)__atomic_load_n(&vgpu()->sticky, __ATOMIC_ACQUIRE);
 }
@@ -257,6 +269,7 @@ driver_result enter_event_record(driver_event event, driver_stream stream) {
   if (!event_alive(event)) return RESULT_INVALID_HANDLE;
   driver_result result = check_stream(stream);
   if (result != RESULT_OK) return result;
+  if (stream->capture) return RESULT_CAPTURE_UNSUPPORTED;
   order_lock(&event->lock);
   struct event_work work = {event, ++event->recorded};
   order_unlock(&event->lock);
@@ -269,6 +282,7 @@ driver_result enter_stream_wait_event(driver_stream stream, driver_event event, 
   if (flags != 0) return RESULT_INVALID_VALUE;
   driver_result result = check_stream(stream);
   if (result != RESULT_OK) return result;
+  if (stream->capture) return RESULT_CAPTURE_UNSUPPORTED;
   struct event_work work = {event, latest_record(event)};
   if (work.record == 0) {
     vgpu_finding("a stream waits for an event that was never recorded: it does not wait at all");
