@@ -120,7 +120,9 @@ bool lab_check_is_due(struct lab_bench *bench) {
 /* go_on(), on the pass's account. */
 static void check_some(struct lab_bench *bench, struct lab_lane *lane, size_t bytes) {
   double start_s = clock_now_s();
+  double cpu_s = clock_thread_cpu_s();
   go_on(bench, lane, bytes);
+  bench->result->check_cpu_s += clock_thread_cpu_s() - cpu_s;
   bench->result->check_s += clock_now_s() - start_s;
 }
 
@@ -144,7 +146,7 @@ void lab_check_landed(struct lab_bench *bench, struct lab_lane *lane, int slot) 
 
 void lab_check_end(struct lab_bench *bench) {
   struct lab_pass_result *result = bench->result;
-  result->spare_cpus = (idle_cpu_s() - bench->idle_start_s + result->check_s) / result->seconds;
+  result->spare_cpus = (idle_cpu_s() - bench->idle_start_s + result->check_cpu_s) / result->seconds;
   for (int i = 0; i < bench->n_lanes; i++) {
     struct lab_lane *lane = &bench->lanes[i];
     while (lane->n_held > 0) go_on(bench, lane, SIZE_MAX);

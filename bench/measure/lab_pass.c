@@ -276,7 +276,7 @@ int lab_bench_pass(struct lab_bench *bench, double time_s, enum lab_check check,
   bench->deadline_s = bench->start_s + time_s;
   int failed = run(bench, error);
   result->seconds = bench->now_s - bench->start_s;
-  result->cpu_s = clock_process_cpu_s() - cpu_s - result->check_s;
+  result->cpu_s = clock_process_cpu_s() - cpu_s - result->check_cpu_s;
   if (failed) return failed;
   lab_check_end(bench);
   for (int i = 0; i < bench->n_lanes; i++) {

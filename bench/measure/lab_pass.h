@@ -84,10 +84,11 @@ struct lab_wrong {
 };
 
 struct lab_pass_result {
-  double seconds;    /* first submission to last completion, syncs included */
-  double cpu_s;      /* of the process, without checks */
-  double check_s;    /* of the thread, within the pass, checking pages */
-  double spare_cpus; /* processors that were idle, or busy with checks; NaN unknown */
+  double seconds;     /* first submission to last completion, syncs included */
+  double cpu_s;       /* of the process, without checks */
+  double check_s;     /* of the pass that went into checking pages */
+  double check_cpu_s; /* of a processor, likewise: less, where others had it meanwhile */
+  double spare_cpus;  /* processors that were idle, or busy with checks; NaN unknown */
   uint64_t read_bytes, write_bytes;
   uint64_t useful_read_bytes; /* without what rounding to blocks adds */
   int64_t checked_blocks, wrong_blocks;

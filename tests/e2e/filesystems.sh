@@ -33,6 +33,7 @@ python3 - "$work/left/filesystems.json" <<'PY' || fail "filesystems.json"
 import json, sys
 rows = json.load(open(sys.argv[1]))["rows"]
 assert rows and all(row["wrong_bytes"] == 0 and row["rounds"] == 2 for row in rows)
+assert all(row["cpu_s_per_gb"] > 0 for row in rows), "CPU of checks taken off more than once"
 PY
 ! command -v gnuplot >/dev/null || [ -s "$work/left/filesystems.png" ] || fail "no picture"
 
