@@ -8,7 +8,7 @@
 #   -s SIZE    of each image (3G)
 #   -r ROUNDS  each measures every filesystem once, in another order (5): a drive that is slow for
 #              a while is slow for all
-#   -o OUT     directory that receives filesystems.json, .csv and .png (.)
+#   -o OUT     directory that receives filesystems.json, .csv, .md and .png (.)
 #
 # All are measured by one `refill storage`; options after -- are its own (default: KV of llama-3-8b,
 # 1 GiB of it, pages of 128 KiB and 1 MiB, 8 and 32 requests under way). Needs root. What cannot be
