@@ -186,6 +186,9 @@ int uring_setup_ring(struct uring_engine *engine, const struct uring_options *op
   for (size_t i = first; i < N_RUNGS && code == -EINVAL; i++) {
     snprintf(engine->features + used, sizeof engine->features - used, "%s", LADDER[i].features);
     code = try_rung(engine, &LADDER[i]);
+    if (i == 0 && options->defer && code == -EINVAL)
+      used += (size_t)snprintf(engine->features + used, sizeof engine->features - used,
+                               "%s refused (%s), ", LADDER[i].features, strerror(-code));
   }
   return code < 0 ? refuse_ring(code, (unsigned)engine->queue_depth, error) : 0;
 }
