@@ -99,9 +99,13 @@ double shape_linear_flops_per_token(const struct shape *shape) {
   return 2.0 * shape->layers * layer_matrix_elements(shape);
 }
 
+double shape_attention_flops_per_pair(const struct shape *shape) {
+  return 4.0 * shape->layers * shape->q_heads * shape->head_dim;
+}
+
 double shape_attention_flops(const struct shape *shape, double n_past, double n_new) {
   double pairs = n_new * n_past + n_new * (n_new + 1.0) / 2.0;
-  return 4.0 * shape->layers * shape->q_heads * shape->head_dim * pairs;
+  return shape_attention_flops_per_pair(shape) * pairs;
 }
 
 double shape_compute_s_per_token(const struct shape *shape, double n_past, double n_new,

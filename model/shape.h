@@ -45,6 +45,9 @@ double shape_kv_bytes_per_token(const struct shape *shape, double bytes_per_elem
 /* GEMM FLOPs per token over all layers (no embedding, no LM head): 2 L (...). */
 double shape_linear_flops_per_token(const struct shape *shape);
 
+/* Attention FLOPs of one new token against one earlier, over all layers: 4 L Hq D. */
+double shape_attention_flops_per_pair(const struct shape *shape);
+
 /* Causal attention FLOPs over all layers, both products:
  * 4 L Hq D (n_new n_past + n_new (n_new + 1) / 2). */
 double shape_attention_flops(const struct shape *shape, double n_past, double n_new);

@@ -64,15 +64,12 @@ static struct fit_compute compute_of(const struct plan_inputs *in, const struct 
                               .s_per_pair = fit.s_per_pair * scale};
 }
 
-/* R over bytes: of constant cost, or of the fitted form, which then passes through the measured R.
- */
-static struct fit_line read_of(const struct plan_inputs *in, const struct plan_outputs *out) {
-  double slope_s = out->read_s_per_token / in->cost.kv_bytes_per_token;
-  bool measured = isfinite(in->read_s_per_token) && !out->external;
-  if (!measured || !in->fit.read_known) return (struct fit_line){.slope_s = slope_s};
-  struct fit_line fit = in->fit.read;
-  double scale = slope_s * in->fit.read_bytes / fit_line_s(&fit, in->fit.read_bytes);
-  return (struct fit_line){.fixed_s = fit.fixed_s * scale, .slope_s = fit.slope_s * scale};
+/* R or W over bytes: of constant cost, or of the fitted form, which then passes through the
+ * measured rate. */
+static struct fit_line transfer_of(double slope_s, const struct fit_line *fit, double fit_bytes) {
+  if (!fit) return (struct fit_line){.slope_s = slope_s};
+  double scale = slope_s * fit_bytes / fit_line_s(fit, fit_bytes);
+  return (struct fit_line){.fixed_s = fit->fixed_s * scale, .slope_s = fit->slope_s * scale};
 }
 
 static void evaluate_times(const struct plan_inputs *in, struct plan_outputs *out) {
@@ -89,8 +86,12 @@ static void evaluate_times(const struct plan_inputs *in, struct plan_outputs *ou
   /* KV that is read from external storage has to get there first. */
   if (out->external)
     out->write_s_per_token = fmax(out->write_s_per_token, kv_bytes / in->cost.external_bytes_per_s);
-  out->read = read_of(in, out);
-  out->write = (struct fit_line){.slope_s = out->write_s_per_token / kv_bytes};
+  bool read_fits = measured && in->fit.read_known;
+  bool write_fits = isfinite(in->write_s_per_token) && !out->external && in->fit.write_known;
+  out->read = transfer_of(out->read_s_per_token / kv_bytes, read_fits ? &in->fit.read : NULL,
+                          in->fit.read_bytes);
+  out->write = transfer_of(out->write_s_per_token / kv_bytes, write_fits ? &in->fit.write : NULL,
+                           in->fit.write_bytes);
 }
 
 struct plan_point plan_point_at(const struct plan_inputs *in, const struct plan_outputs *out,

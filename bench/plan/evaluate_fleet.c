@@ -133,6 +133,8 @@ static void evaluate_moe(const struct plan_inputs *in, struct plan_outputs *out)
   out->moe_step_s = step.step_s;
   out->moe_naive_step_s = moe_naive_step_s(&moe, in->batch);
   out->moe_link_needed_bytes_per_s = moe_link_needed_bytes_per_s(&moe, in->batch);
+  out->moe_latency_slowdown =
+      moe_latency_slowdown(step.step_s, 2 * in->moe_layers, in->added_latency_s);
   out->moe_bound = moe_bound_name(step.bound);
 }
 

@@ -14,6 +14,7 @@
 
 #define LAYERS_MAX 4096
 #define TOKENS_MAX 1e9
+#define PARAMS_MAX 1e15
 #define FIT_POINTS_MIN 4 /* as many as compute has coefficients */
 #define FIT_SIZES_MIN 3
 #define FIT_RMS_MAX 0.25 /* a worse fit predicts nothing */
@@ -76,7 +77,7 @@ void plan_take_shape(struct plan_inputs *inputs, const struct shape *shape, doub
   inputs->cost.params = shape_params(shape);
   inputs->cost.weights_bytes = inputs->cost.params * weight_bytes;
   inputs->cost.kv_bytes_per_token = shape_kv_bytes_per_token(shape, kv_bytes);
-  inputs->attention_flops_per_pair = 4.0 * shape->layers * shape->q_heads * shape->head_dim;
+  inputs->attention_flops_per_pair = shape_attention_flops_per_pair(shape);
 }
 
 static double element_bytes(const json_t *rig, const char *key) {
@@ -84,7 +85,8 @@ static double element_bytes(const json_t *rig, const char *key) {
   return bytes;
 }
 
-/* A preset's shape by its name; of another model only the KV is known, from its pages. */
+/* A preset's shape by its name; another model's KV from its pages, and what the result tells of its
+ * parameters: results of before that field keep the default's. */
 static int take_model(struct plan_inputs *inputs, struct plan_source *source, const json_t *rig,
                       struct error *error) {
   take_text(source->model, sizeof source->model, rig, "model");
@@ -101,6 +103,12 @@ static int take_model(struct plan_inputs *inputs, struct plan_source *source, co
                     source->layers_model;
   if (!(kv_bytes > 0) || !isfinite(kv_bytes)) return missing("rig.page_payload_bytes", error);
   inputs->cost.kv_bytes_per_token = kv_bytes;
+  double params = number(rig, "params"), pair = number(rig, "attention_flops_per_pair");
+  if (params >= 1 && params <= PARAMS_MAX) {
+    inputs->cost.params = params;
+    inputs->cost.weights_bytes = params * element_bytes(rig, "dtype");
+  }
+  if (pair > 0 && pair <= PARAMS_MAX) inputs->attention_flops_per_pair = pair;
   return 0;
 }
 
@@ -136,7 +144,17 @@ static bool seen(const struct fit_line_sample *samples, int n, double x) {
   return false;
 }
 
-static void fit_read(struct plan_fit *fit, const json_t *points, double kv_bytes, double layers) {
+/* A line over bytes: where its samples are, and where it goes. */
+struct fitted_line {
+  const char *time_key, *tokens_key;
+  struct fit_line *line;
+  struct fit_quality *quality;
+  int *samples;
+  bool *known;
+};
+
+static void fit_transfer(const struct fitted_line *fitted, const json_t *points, double kv_bytes,
+                         double layers) {
   size_t n = json_array_size(points);
   struct fit_line_sample *samples = n && n <= FIT_SAMPLES_MAX ? calloc(n, sizeof *samples) : NULL;
   if (!samples) return;
@@ -144,16 +162,16 @@ static void fit_read(struct plan_fit *fit, const json_t *points, double kv_bytes
   int sizes = 0;
   for (size_t i = 0; i < n; i++) {
     const json_t *point = json_array_get(points, i);
-    double time_s = part(point, "read_alone_s", "median") * layers;
-    double bytes = number(point, "n_past") * kv_bytes;
+    double time_s = part(point, fitted->time_key, "median") * layers;
+    double bytes = number(point, fitted->tokens_key) * kv_bytes;
     if (!(bytes > 0) || !(time_s > 0)) continue;
     sizes += !seen(samples, kept, bytes);
     samples[kept++] = (struct fit_line_sample){bytes, time_s};
   }
-  fit->read_samples = kept;
-  fit->read_known = sizes >= FIT_SIZES_MIN &&
-                    fit_line_samples(samples, kept, &fit->read, NULL, &fit->read_quality) &&
-                    fit->read_quality.rms < FIT_RMS_MAX;
+  *fitted->samples = kept;
+  *fitted->known = sizes >= FIT_SIZES_MIN &&
+                   fit_line_samples(samples, kept, fitted->line, NULL, fitted->quality) &&
+                   fitted->quality->rms < FIT_RMS_MAX;
   free(samples);
 }
 
@@ -233,9 +251,17 @@ static void take_fits(struct plan_inputs *inputs, const json_t *result, const js
   if (sweep) {
     const json_t *points = json_object_get(result, "points");
     fit_compute(fit, points, "compute_alone_s", layers);
-    fit_read(fit, points, kv_bytes, layers);
+    fit_transfer(&(struct fitted_line){"read_alone_s", "n_past", &fit->read, &fit->read_quality,
+                                       &fit->read_samples, &fit->read_known},
+                 points, kv_bytes, layers);
+    fit_transfer(&(struct fitted_line){"write_alone_s", "n_new", &fit->write, &fit->write_quality,
+                                       &fit->write_samples, &fit->write_known},
+                 points, kv_bytes, layers);
+    /* R and W of the summary are those of its best alpha. */
     fit->read_bytes = number(summary, "best_alpha") * fit->n_tokens * kv_bytes;
+    fit->write_bytes = (1 - number(summary, "best_alpha")) * fit->n_tokens * kv_bytes;
     fit->read_known = fit->read_known && fit->read_bytes > 0;
+    fit->write_known = fit->write_known && fit->write_bytes > 0;
   } else {
     fit_compute(fit, json_object_get(result, "compute"), "compute_s", layers);
   }

@@ -143,6 +143,8 @@ static const struct plan_input inputs_table[] = {
        "of one GPU to others, or from prefill to decode"),
     IN("link-latency", SECONDS, link_latency_s, 1, 1e-05, 0, 1000,
        "of one exchange"),
+    IN("added-latency", SECONDS, added_latency_s, 1, 0, 0, 1000,
+       "that a network adds to each exchange between experts"),
     IN("tpot-burst", SECONDS, tpot_burst_s, 1, 0, 0, 1000,
        "TPOT beside prefill bursts; 0: as batching expects it"),
     IN("autoscaling", RATIO, autoscaling, 1, 0, 0, 1,

@@ -21,8 +21,8 @@ struct plan_fit {
   struct fit_line read, write;
   struct fit_quality compute_quality, read_quality, write_quality;
   int compute_samples, read_samples, write_samples;
-  double n_tokens;   /* N at which T was measured */
-  double read_bytes; /* that R was measured over */
+  double n_tokens;                /* N at which T was measured */
+  double read_bytes, write_bytes; /* that R and W were measured over */
 };
 
 struct plan_inputs {
@@ -45,7 +45,7 @@ struct plan_inputs {
       nvme_usd, sessions, hot_share;
   /* mixture of experts, disaggregation */
   double params_active, experts, experts_active, moe_layers, hidden, link_bytes_per_s,
-      link_latency_s;
+      link_latency_s, added_latency_s;
   double tpot_burst_s, autoscaling, debugging;
   /* speculative decoding, wear */
   double acceptance, drafted, draft_share;

@@ -73,6 +73,15 @@ static json_t *quality_to_json(const struct fit_quality *quality, int n) {
   return json;
 }
 
+static json_t *line_to_json(bool known, const struct fit_line *line,
+                            const struct fit_quality *quality, int n) {
+  if (!known) return json_null();
+  json_t *json = quality_to_json(quality, n);
+  set(json, "fixed_s", line->fixed_s);
+  set(json, "s_per_byte", line->slope_s);
+  return json;
+}
+
 static json_t *fit_to_json(const struct plan *plan) {
   const struct plan_fit *fit = &plan->inputs.fit;
   json_t *json = json_object();
@@ -84,14 +93,13 @@ static json_t *fit_to_json(const struct plan *plan) {
     set(compute, "s_per_token", fit->compute.s_per_token);
     set(compute, "s_per_pair", fit->compute.s_per_pair);
   }
-  json_t *read = json_null();
-  if (fit->read_known) {
-    read = quality_to_json(&fit->read_quality, fit->read_samples);
-    set(read, "fixed_s", fit->read.fixed_s);
-    set(read, "s_per_byte", fit->read.slope_s);
-  }
   json_object_set_new(json, "compute", compute);
-  json_object_set_new(json, "read", read);
+  json_object_set_new(
+      json, "read",
+      line_to_json(fit->read_known, &fit->read, &fit->read_quality, fit->read_samples));
+  json_object_set_new(
+      json, "write",
+      line_to_json(fit->write_known, &fit->write, &fit->write_quality, fit->write_samples));
   return json;
 }
 

@@ -151,6 +151,7 @@ static const struct plan_output outputs_table[] = {
     OUT(MOE, moe_step_s, SECONDS, "decode step"),
     OUT(MOE, moe_naive_step_s, SECONDS, "a dense model of the active parameters"),
     OUT(MOE, moe_link_needed_bytes_per_s, RATE, "link from which dispatch is not the longest"),
+    OUT(MOE, moe_latency_slowdown, REAL, "step with the added latency over one without"),
     OUT(DISAGGREGATION, transfer_s, SECONDS, "KV of one request over the link"),
     OUT(DISAGGREGATION, transfer_share, RATIO, "of the TTFT promised"),
     OUT(DISAGGREGATION, prefill_gpus, COUNT, "GPUs of the prefill pool"),

@@ -58,7 +58,8 @@ struct plan_outputs {
       hottest_utilization, routing_min_replicas;
   /* moe: mixture of experts */
   double moe_resident_bytes, moe_min_gpus, moe_experts_touched, moe_compute_s, moe_memory_s,
-      moe_communication_s, moe_step_s, moe_naive_step_s, moe_link_needed_bytes_per_s;
+      moe_communication_s, moe_step_s, moe_naive_step_s, moe_link_needed_bytes_per_s,
+      moe_latency_slowdown;
   /* disaggregation: prefill apart from decode */
   double transfer_s, transfer_share, prefill_gpus, decode_gpus, prefill_utilization,
       decode_utilization, disaggregated_ttft_s, gates_passed;

@@ -287,3 +287,28 @@ Test(plan, influences_are_those_of_the_formulas) {
     cr_assert(fabs(influences[i].elasticity - (bandwidth ? -1 : 1)) < 1e-9);
   }
 }
+
+Test(plan, latency_of_a_network_lengthens_a_step_with_experts) {
+  struct plan_inputs inputs;
+  struct plan_outputs outputs;
+  plan_inputs_default(&inputs);
+  plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+  cr_assert_eq(outputs.moe_latency_slowdown, 1.0, "without it");
+  set(&inputs, "added-latency", 0.001);
+  plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+  double wanted = 1 + 2 * inputs.moe_layers * 0.001 / outputs.moe_step_s;
+  cr_assert(fabs(outputs.moe_latency_slowdown - wanted) < 1e-12 * wanted);
+}
+
+Test(plan, writes_are_no_faster_than_external_storage_in_use) {
+  struct plan_inputs inputs;
+  struct plan_outputs outputs;
+  plan_inputs_default(&inputs);
+  set(&inputs, "write-bw", 40e9);
+  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+  cr_assert_eq(outputs.write_s_per_token, 327680 / 40e9);
+  set(&inputs, "concurrency", 400);
+  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+  cr_assert(outputs.external);
+  cr_assert_eq(outputs.write_s_per_token, 327680 / 10e9);
+}

@@ -157,3 +157,49 @@ Test(plan_from, what_is_typed_replaces_what_was_measured) {
   expect(outputs.compute_s_per_token, 0.0008, "T as measured");
   json_decref(result);
 }
+
+Test(plan_from, another_model_brings_its_parameters) {
+  json_t *result = result_of(SWEEP);
+  json_t *rig = json_object_get(result, "rig");
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct error error = {0};
+  json_object_set_new(rig, "model", json_string("ours"));
+  json_object_set_new(rig, "params", json_real(12e9));
+  json_object_set_new(rig, "attention_flops_per_pair", json_real(1e6));
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0, "%s", error.message);
+  expect(inputs.cost.params, 12e9, "params");
+  expect(inputs.cost.weights_bytes, 24e9, "weights");
+  expect(inputs.attention_flops_per_pair, 1e6, "attention");
+  expect(inputs.cost.kv_bytes_per_token, 262144.0 / 64 * 80, "KV, from its pages");
+  json_object_set_new(rig, "params", json_real(-3));
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0);
+  expect(inputs.cost.params, 70e9, "what makes no sense leaves the default");
+  json_decref(result);
+}
+
+Test(plan_from, writes_are_fitted_and_carried_to_other_lengths) {
+  json_t *result = result_of(SWEEP);
+  json_t *points = json_object_get(result, "points");
+  /* 5 ms fixed and 0.1 ms a token, of 40 layers; the model has 80. */
+  for (int i = 1; i <= 4; i++)
+    json_array_append_new(points, json_pack("{s:i, s:s, s:f, s:i, s:i, s:{s:f}}", "n_tokens", 4096,
+                                            "policy", "overlap", "alpha", 0.1 * i, "n_new", 512 * i,
+                                            "n_past", 4096 - 512 * i, "write_alone_s", "median",
+                                            0.005 + 1e-4 * 512 * i));
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct error error = {0};
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0, "%s", error.message);
+  cr_assert(inputs.fit.write_known && inputs.fit.write_samples == 4);
+  cr_assert(fabs(inputs.fit.write.fixed_s - 0.01) < 1e-5, "%g", inputs.fit.write.fixed_s);
+  struct plan_outputs outputs;
+  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+  double kv_bytes = inputs.cost.kv_bytes_per_token;
+  expect(fit_line_s(&outputs.write, 2048 * kv_bytes), 2048 * 2 * 0.0002, "W where it was measured");
+  cr_assert(outputs.write.fixed_s > 0);
+  inputs.write_s_per_token = NAN;
+  plan_evaluate(&inputs, PLAN_TTFT, &outputs);
+  expect(outputs.write.fixed_s, 0, "a bandwidth that was typed has no fixed part");
+  json_decref(result);
+}

@@ -9,7 +9,9 @@ import report_hostile
 from report_browser import REFILL, ROOT, check, no_complaint, visit, wait
 
 # What each slider must move; every chart by its place.
-TTFT, SPEEDUP, DRIVES, HOURLY, CONCURRENCY, USERS, TPOT, MTOK, TIERS, HITS, TURNS, ALPHAS = range(12)
+CHARTS = 12
+TTFT, SPEEDUP, DRIVES, HOURLY, CONCURRENCY, USERS = range(6)
+TPOT, MTOK, TIERS, HITS, TURNS, ALPHAS = range(6, CHARTS)
 MOVES = {
     "context_tokens": {TTFT, DRIVES, HOURLY, CONCURRENCY, USERS, TPOT, MTOK, TIERS, HITS},
     "concurrency": {HOURLY, CONCURRENCY},
@@ -53,7 +55,7 @@ slider.value = arguments[1];
 slider.dispatchEvent(new Event('input', {bubbles: true}));"""
 
 
-def pictures(browser, which=range(12)):
+def pictures(browser, which=range(CHARTS)):
     return browser.execute_async_script(
         "const which = arguments[0], done = arguments[1];"
         "const moving = () => document.documentElement.dataset.planner === 'moving';"
@@ -234,8 +236,9 @@ def same(page, plan):
 ASK = """
 const p = new Planner();
 p.setAll({...arguments[0], drives: 1});
-const told = {...p.evaluate(), expected_tpot_s: p.tpot(32, 1), expected_tpot_reload_s: p.tpot(32, 2),
-  step_s: p.tpot(32, 0), usd_per_mtok: p.usdPerMtok(32, 0)};
+const told = {...p.evaluate(), expected_tpot_s: p.tpot(32, 1),
+  expected_tpot_reload_s: p.tpot(32, 2), step_s: p.tpot(32, 0),
+  usd_per_mtok: p.usdPerMtok(32, 0)};
 for (let i = 1; i <= p.get("turns"); i++) {
   const turn = p.turn(i);
   told[`turn ${i} recompute_s`] = turn.recompute_s;
