@@ -11,7 +11,7 @@ set -u
 . "$root/tests/faultfs/mount.sh.inc"
 need_faultfs
 [ "$(id -u)" = 0 ] || skip "needs root for a loop device and a mount"
-command -v mkfs.ext4 >/dev/null || skip "no mkfs.ext4: scripts/setup.sh test"
+command -v mkfs.ext4 >/dev/null || skip "no mkfs.ext4 (package e2fsprogs)"
 truncate -s 64M "$backing/drive"
 mkfs.ext4 -q -F "$backing/drive"
 loop=$(losetup --find --show "$mount/drive" 2>/dev/null) || skip "no loop device here"
