@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/exp2.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -51,21 +52,9 @@ INLINE void scores_body(int n_keys, int depth, const bf16 *keys, const bf16 *que
   }
 }
 
-/* 2^x for x <= 0, exactly 0 below -126; see fast_exp() in pointwise.c for the method. */
+/* 2^x for x <= 0, exactly 0 below -126.5. */
 INLINE float exp2_negative(float x) {
-  const float magic = 12582912.0F;
-  const float z = x < -127.0F ? -127.0F : x;
-  const float n = (z + magic) - magic, f = z - n;
-  float p = 1.3333558e-3F;
-  p = p * f + 9.6181291e-3F;
-  p = p * f + 5.5504109e-2F;
-  p = p * f + 2.4022651e-1F;
-  p = p * f + 6.9314718e-1F;
-  p = p * f + 1.0F;
-  const int32_t bits = ((int32_t)n + 127) << 23;
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return p * power;
+  return exp2_polynomial(x < -127.0F ? -127.0F : x);
 }
 
 INLINE void softmax_body(int n_keys, int depth, float scale_log2, const int32_t *limits,

@@ -10,27 +10,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/cpu/exp2.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
-/* exp() that vectorises: 2^n * 2^f with f in [-0.5, 0.5] by polynomial; relative error below
- * 3e-6 on [-87, 88], clamped outside. Coefficients: the series of 2^f to degree 5. */
+/* exp() that vectorises; relative error below 3e-6 on [-87, 88], clamped outside. */
 INLINE float fast_exp(float x) {
   float z = x * 1.44269504F;
   z = z < -126.0F ? -126.0F : z;
   z = z > 127.0F ? 127.0F : z;
-  const float magic = 12582912.0F; /* 1.5 * 2^23: adding it rounds to a whole number */
-  const float n = (z + magic) - magic;
-  const float f = z - n;
-  float p = 1.3333558e-3F;
-  p = p * f + 9.6181291e-3F;
-  p = p * f + 5.5504109e-2F;
-  p = p * f + 2.4022651e-1F;
-  p = p * f + 6.9314718e-1F;
-  p = p * f + 1.0F;
-  const int32_t bits = ((int32_t)n + 127) << 23;
-  float power;
-  memcpy(&power, &bits, sizeof power);
-  return p * power;
+  return exp2_polynomial(z);
 }
 
 INLINE void norm_body(int64_t d, float eps, const bf16 *restrict x, const float *restrict weight,

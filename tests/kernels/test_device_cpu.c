@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/prng.h"
 #include "kernels/cpu/device_cpu.h"
 #include "kernels/reference/reference.h"
+#include "tests/kernels/device_fixture.h"
 #include "tests/kernels/tolerance.h"
 
 enum { SEED = 7 };
@@ -30,18 +30,9 @@ static const struct shape tiny = {.name = "tiny",
 
 static struct device_config config_of(const struct shape *shape, int layers, int64_t tokens_max,
                                       enum element kv_element) {
-  struct device_config config = {.shape = *shape,
-                                 .layers = layers,
-                                 .tokens_max = tokens_max,
-                                 .page_tokens = 16,
-                                 .chunk_tokens = 32,
-                                 .element = ELEMENT_BF16,
-                                 .kv_element = kv_element,
-                                 .window = 2,
-                                 .write_window = 2,
-                                 .seed = SEED};
-  config.page_stride_bytes = memory_round_up(
-      device_page_payload_bytes(shape, config.page_tokens, config.kv_element), 4096);
+  struct device_config config = device_fixture(shape, layers, tokens_max, kv_element);
+  config.chunk_tokens = 32;
+  config.seed = SEED;
   return config;
 }
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "kernels/cpu/cpu_state.h"
 #include "kernels/cpu/device_cpu.h"
+#include "tests/kernels/device_fixture.h"
 
 static const struct shape tiny = {.name = "tiny",
                                   .layers = 80,
@@ -24,17 +24,8 @@ static const struct shape tiny = {.name = "tiny",
                                   .norm_eps = 1e-5};
 
 static struct device_config config_of(const struct shape *shape, int layers, int64_t tokens_max) {
-  struct device_config config = {.shape = *shape,
-                                 .layers = layers,
-                                 .tokens_max = tokens_max,
-                                 .page_tokens = 16,
-                                 .element = ELEMENT_BF16,
-                                 .kv_element = ELEMENT_BF16,
-                                 .window = 2,
-                                 .write_window = 2,
-                                 .seed = 3};
-  config.page_stride_bytes = memory_round_up(
-      device_page_payload_bytes(shape, config.page_tokens, config.kv_element), 4096);
+  struct device_config config = device_fixture(shape, layers, tokens_max, ELEMENT_BF16);
+  config.seed = 3;
   return config;
 }
 
