@@ -6,8 +6,9 @@
 
 #include "bench/measure/lab_target.h"
 
-#define LAB_DATA_SEED 0x6c6162 /* "lab": fixed, so that runs with other seeds find the same data   \
-                                */
+#define LAB_DATA_SEED                                                                              \
+  0x6c6162 /* "lab": fixed, so that runs with other seeds find the same data                       \
+            */
 
 /* Bytes of data in the largest file of the lab's that `directory` holds; 0: there is none. */
 uint64_t lab_data_there(const char *directory);

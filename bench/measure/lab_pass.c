@@ -305,11 +305,8 @@ int lab_bench_read_back(struct lab_bench *bench, struct lab_pass_result *result,
 /* The thread that drives all lanes goes where all of them are; where they are apart it stays. */
 static void bind_near(struct lab_bench *bench, const struct lab_target *target) {
   const struct placement *placement = &target->members[0].placement;
-  for (int i = 1; i < target->n_members; i++) {
-    if (target->members[i].placement.node != placement->node) return;
-  }
-  if (placement->node < 0 || sched_getaffinity(0, sizeof bench->unbound, &bench->unbound) < 0)
-    return;
+  if (lab_target_node(target) < 0) return;
+  if (sched_getaffinity(0, sizeof bench->unbound, &bench->unbound) < 0) return;
   bench->bound = placement_bind_thread(placement) == 0;
 }
 

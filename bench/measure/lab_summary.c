@@ -16,6 +16,7 @@ static double median_of(const struct samples *samples) {
   return stats_median(samples->values, samples->n);
 }
 
+/* The fastest row; one of an emulated drive only where there is no other. */
 static const struct lab_row *best_of(const struct storage_lab *lab, int target, enum lab_rw rw) {
   const struct lab_row *best = NULL;
   double most = 0;
@@ -23,7 +24,9 @@ static const struct lab_row *best_of(const struct storage_lab *lab, int target, 
     const struct lab_row *row = &lab->rows[i];
     if (row->target != target || row->setting.rw != rw) continue;
     double rate = median_of(rw == LAB_READ ? &row->read_bytes_per_s : &row->write_bytes_per_s);
-    if (!(rate > most)) continue;
+    bool more_real = best && best->emulated && !row->emulated;
+    bool less_real = best && row->emulated && !best->emulated;
+    if (less_real || !(rate > (more_real ? 0 : most))) continue;
     most = rate;
     best = row;
   }
@@ -35,7 +38,7 @@ static double page_latency_s(const struct storage_lab *lab, int target) {
   double least = NAN;
   for (int i = 0; i < lab->n_rows; i++) {
     const struct lab_row *row = &lab->rows[i];
-    if (row->target != target || row->setting.rw != LAB_READ) continue;
+    if (row->target != target || row->setting.rw != LAB_READ || row->emulated) continue;
     least = fmin(least, latency_quantile_s(&row->read_latency, 0.5));
   }
   return least;

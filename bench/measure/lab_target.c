@@ -269,6 +269,14 @@ void lab_target_close(struct lab_target *target) {
   target->n_members = 0;
 }
 
+int lab_target_node(const struct lab_target *target) {
+  int node = target->members[0].placement.node;
+  for (int i = 1; i < target->n_members; i++) {
+    if (target->members[i].placement.node != node) return -1;
+  }
+  return node;
+}
+
 /* ---- checking ---- */
 
 static bool block_is_right(const struct lab_member *member, uint64_t block, const char *bytes) {

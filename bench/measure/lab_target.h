@@ -98,6 +98,9 @@ int64_t lab_member_wrong_blocks(const struct lab_member *member, uint64_t at_byt
 int lab_output_prepare(struct lab_member *member, bool fresh, bool preallocate,
                        struct error *error);
 
+/* The NUMA node that all members are placed on; -1 where they are apart, or anywhere. */
+int lab_target_node(const struct lab_target *target);
+
 /* Takes what was read through the page cache out of it. */
 void lab_member_drop_cache(const struct lab_member *member);
 

@@ -119,7 +119,8 @@ static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_
   failed = lab_bench_pass(bench, time_s, all ? LAB_CHECK_ALL : LAB_CHECK_IDLE, row->spare_cpus,
                           &lab->pass, error);
   if (failed) return failed;
-  if (row->setting.rw != LAB_WRITE) cold_end_all(bench, probes, row, lab->pass.read_bytes);
+  if (row->setting.rw != LAB_WRITE && !row->emulated)
+    cold_end_all(bench, probes, row, lab->pass.read_bytes);
   failed = lab_bench_read_back(bench, &lab->pass, error);
   note_checks(row, &lab->pass);
   note(row, &lab->pass);
@@ -202,6 +203,7 @@ static int measure_row(struct storage_lab *lab, struct lab_row *row, struct erro
   }
   if (failed) return error_set(error, failed, "%s", reason.message);
   snprintf(row->obtained, sizeof row->obtained, "%s", lab->bench.lanes[0].engine->info.description);
+  row->emulated = lab->bench.lanes[0].engine->info.emulated;
   failed = measure(lab, row, error);
   if (!failed) drop_caches(&lab->bench); /* other rows' files are these */
   lab_bench_close(&lab->bench);

@@ -34,6 +34,7 @@ struct lab_row {
   struct cold_result cold; /* of the least proven pass */
   bool cold_known;
   char obtained[IO_TEXT_BYTES]; /* what the engine got */
+  bool emulated;                /* the engine only acts as a drive */
   char refused[256];            /* "" or why it could not be measured */
 };
 

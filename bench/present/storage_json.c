@@ -77,6 +77,7 @@ static json_t *row_to_json(const struct storage_lab *lab, const struct lab_row *
   set(json, "target", options_text_to_json(lab->targets[row->target].name));
   setting_to_json(row, json);
   set(json, "obtained", json_string(row->obtained));
+  set(json, "emulated", json_boolean(row->emulated));
   set(json, "refused", row->refused[0] ? json_string(row->refused) : json_null());
   set(json, "read_bytes_per_s", reads ? interval(&row->read_bytes_per_s) : json_null());
   set(json, "write_bytes_per_s", writes ? interval(&row->write_bytes_per_s) : json_null());
@@ -100,6 +101,7 @@ static json_t *row_to_json(const struct storage_lab *lab, const struct lab_row *
   set(json, "wrong_bytes",
       row->checked_blocks ? json_integer((json_int_t)row->wrong_blocks * LAB_BLOCK_BYTES)
                           : json_null());
+  set(json, "wrong_at", row->wrong_at[0] ? options_text_to_json(row->wrong_at) : json_null());
   set(json, "short_count", json_integer((json_int_t)row->short_count));
   set(json, "retry_count", json_integer((json_int_t)row->retry_count));
   set(json, "cold", row->cold_known ? json_string(row->cold.text) : json_null());
@@ -137,6 +139,21 @@ static json_t *target_summary(const struct storage_lab *lab, const struct lab_co
   return json;
 }
 
+/* Bytes that a member keeps in its directory for later runs. */
+static uint64_t kept_bytes(const struct lab_member *member) {
+  uint64_t bytes = 0;
+  if (member->kind != LAB_DIRECTORY) return 0;
+  if (member->data) bytes = kv_file_bytes(kv_file_identity(member->data));
+  for (int i = 0; i < member->n_pages; i++)
+    bytes += member->pages[i].data.n_pages * member->pages[i].data.page_bytes;
+  return bytes;
+}
+
+/* A NUMA node, null where that is any. */
+static json_t *node_to_json(int node) {
+  return node < 0 ? json_null() : json_integer(node);
+}
+
 static json_t *members_to_json(const struct lab_target *target) {
   static const char *const kinds[] = {"directory", "file", "device"};
   json_t *members = json_array();
@@ -146,6 +163,8 @@ static json_t *members_to_json(const struct lab_target *target) {
     set(json, "path", options_text_to_json(member->path));
     set(json, "kind", json_string(kinds[member->kind]));
     set(json, "made_s", result_real(member->made_s > 0 ? member->made_s : NAN));
+    set(json, "placement_node", node_to_json(member->placement.node));
+    set(json, "kept_bytes", json_integer((json_int_t)kept_bytes(member)));
     json_array_append_new(members, json);
   }
   return members;
@@ -163,6 +182,7 @@ void storage_to_json(const struct storage_lab *lab, const struct lab_compute *co
     json_t *json = json_object();
     set(json, "target", options_text_to_json(target->name));
     set(json, "working_set_bytes", json_integer((json_int_t)target->working_set_bytes));
+    set(json, "thread_node", node_to_json(lab_target_node(target)));
     set(json, "members", members_to_json(target));
     json_t *summaries = json_array();
     for (int k = 0; k < options->alpha.n || k == 0; k++)

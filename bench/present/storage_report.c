@@ -169,6 +169,7 @@ static void warn_row(const struct storage_lab *lab, const struct lab_row *row,
   if (row->refused[0])
     warnings_add(warnings, WARNING_ROW_REFUSED, "%s, %s, %s: %.100s",
                  lab->targets[row->target].name, row->setting.engine, direction, row->refused);
+  if (row->emulated) warnings_add(warnings, WARNING_EMULATED_DRIVE, "%s", row->setting.engine);
   if (row->cold_known && row->cold.verdict == COLD_NOT_PROVEN)
     warnings_add(warnings, WARNING_COLD_NOT_PROVEN, "%s: %s", lab->targets[row->target].name,
                  row->cold.text);

@@ -34,6 +34,17 @@ expect 0 "$refill" plan --from "$work/calibrate.json" --turns 3 -o "$work/plan-t
 expect 0 "$refill" compare "$work/played.json" "$work/played.json" -o "$work/compare.json" \
   --jsonl "$work/compare.jsonl"
 expect 0 "$refill" compare "$work/calibrate.json" "$work/calibrate.json" -o "$work/compare-2.json"
+lab=(--working-set 16MiB --time 30ms --repeat 1 --page-size 64Ki --queue-depth 4
+  --compute playback:h100-sxm-llama-3-70b)
+mkdir "$work/more"
+fio=()
+! command -v fio >/dev/null || fio=(--check-with-fio)
+expect 0 "$refill" storage "${lab[@]}" --target "$data" --target "$data,$work/more" \
+  --rw read,write,mixed --layout layer-major,token-major,file-per-page --write-to reused,fresh \
+  -o "$work/storage.json" --jsonl "$work/storage.jsonl"
+expect 0 "$refill" storage "${lab[@]}" --target "$data" --streams 2 --alpha 0.01 --rw read,write \
+  "${fio[@]}" -o "$work/storage-fio.json"
+expect 0 "$refill" storage "${lab[@]}" --target "$data" --engine null -o "$work/storage-null.json"
 
 python3 - "$root/results/schema.json" "$work"/*.json <<'PY' || failures=$((failures + 1))
 import json, sys
