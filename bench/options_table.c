@@ -235,7 +235,7 @@ static const struct options_entry entries[] = {
      .zero = "chosen by size",
      .help = "time that one storage point takes at least"},
     {.name = "budget",
-     IS(SECONDS, MEASURE, C | S | L),
+     IS(SECONDS, MEASURE, C | S | V | L),
      FIELD(budget_s),
      .argument = "TIME",
      RANGE("0s", 0, 7 * DAY_S),

@@ -7,6 +7,7 @@
 #include "bench/commands/check_gpu.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define STEP_TIMEOUT_S 60.0
 #define COMMAND_TIMEOUT_S 90.0
 #define BUDGET_S 175.0 /* no step starts later; all are done in a fraction of it on a sound box */
+#define STEP_MIN_S 1.0 /* what a step gets at least, however little of --budget is left */
 #define ARGUMENTS_MAX 32
 #define FOUND_BYTES 320
 #define DEGRADED_MAX 6
@@ -143,8 +145,8 @@ static void judge(struct checking *all, int step, const struct child *child) {
   if (all->done[step].verdict != PASS) all->done[step].output = strdup(child->output);
 }
 
-/* Why a step is not even tried; NULL where it is. */
-static const char *obstacle(const struct checking *all, int step, double start_s, char *text,
+/* Why a step is not even tried; NULL where it is. `left_s` of the budget. */
+static const char *obstacle(const struct checking *all, int step, double left_s, char *text,
                             size_t bytes) {
   const int needs = steps[step].needs;
   if (needs != CUDA_STEP_NONE && all->done[needs].verdict != PASS) {
@@ -152,7 +154,14 @@ static const char *obstacle(const struct checking *all, int step, double start_s
              all->done[needs].verdict == FAIL ? "failed" : "was skipped");
     return text;
   }
-  return clock_now_s() - start_s > BUDGET_S ? "three minutes are over" : NULL;
+  if (left_s > 0) return NULL;
+  return all->options->budget_s > 0 ? "the --budget is over" : "three minutes are over";
+}
+
+/* A step that hangs may take all that is left, and no more. */
+static double limit_s(int step, double left_s) {
+  const double usual_s = step < CUDA_STEPS_N ? STEP_TIMEOUT_S : COMMAND_TIMEOUT_S;
+  return fmax(STEP_MIN_S, fmin(usual_s, left_s));
 }
 
 static void degrade(struct checking *all, const char *what, const char *why) {
@@ -177,12 +186,14 @@ static void fall_back(struct checking *all, int step) {
 
 static int run_steps(struct checking *all, struct error *error) {
   struct progress progress;
-  const double start_s = clock_now_s();
+  const double budget_s = all->options->budget_s > 0 ? all->options->budget_s : BUDGET_S;
+  const double end_s = clock_now_s() + budget_s;
   int failed = 0;
   progress_begin(&progress, stderr, "check", STEPS_N);
   for (int step = 0; step < STEPS_N && !failed && !command_interrupted(); step++) {
     char text[64];
-    const char *why = obstacle(all, step, start_s, text, sizeof text);
+    const double left_s = end_s - clock_now_s();
+    const char *why = obstacle(all, step, left_s, text, sizeof text);
     progress_running(&progress, "%s", steps[step].what);
     if (why) {
       all->done[step].verdict = SKIPPED;
@@ -191,8 +202,7 @@ static int run_steps(struct checking *all, struct error *error) {
       struct arguments arguments;
       struct child child;
       command_of(all, step, &arguments);
-      failed = child_run(&child, arguments.all,
-                         step < CUDA_STEPS_N ? STEP_TIMEOUT_S : COMMAND_TIMEOUT_S, error);
+      failed = child_run(&child, arguments.all, limit_s(step, left_s), error);
       all->done[step].seconds = child.seconds;
       if (!failed) judge(all, step, &child);
     }

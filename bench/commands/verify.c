@@ -39,6 +39,12 @@ static int open_rig(struct verifying *all, struct error *error) {
   return failed;
 }
 
+/* Whether --budget is spent; one check is made in any case. */
+static bool is_over(const struct verifying *all, double started_s) {
+  const double budget_s = all->options->budget_s;
+  return budget_s > 0 && all->n_checks > 0 && clock_now_s() - started_s > budget_s;
+}
+
 /* Prefix lengths worth checking: one page, whole chunks, between chunks, the longest; with --all
  * every doubling too. Returns how many, ascending, without duplicates. */
 static int choose_pasts(const struct verifying *all, int64_t *pasts) {
@@ -75,7 +81,7 @@ static int check_all(struct verifying *all, struct error *error) {
     for (int policy = POLICY_SERIAL; policy <= POLICY_OVERLAP && !failed; policy++) {
       bool wanted = policy == POLICY_OVERLAP ||
                     (all->options->all && all->rig.device->info.kv_resident);
-      if (!wanted || all->n_checks == CHECKS_MAX) continue;
+      if (!wanted || all->n_checks == CHECKS_MAX || is_over(all, started_s)) continue;
       if (command_interrupted())
         failed = -EINTR;
       else

@@ -42,6 +42,17 @@ expects 1 "a sticky error ends one step only" \
   'v["copies"] == v["pages"] == "FAIL" or (v["norm"] == "FAIL" and v["copies"] == "pass"
     and "719" in found["norm"])'
 
+run VGPU_FAIL=cuMemcpy2DAsync:1:crash -- "${A[@]}"
+expects 1 "a crash ends one step only" \
+  'v["gemm"] == v["cudnn"] == "pass" and v["layer"] == "FAIL" and v["reload"] == "skipped"
+    and "Segmentation fault" in found["layer"]
+    and [s["signal"] for s in r["steps"] if s["step"] == "layer"] == [11]'
+
+run VGPU_FAIL=cuMemsetD8Async:1:hang -- "${A[@]}" --budget 6s
+expects 1 "a step that hangs is ended, and what needs it is skipped" \
+  'v["driver"] == "pass" and v["copies"] == "FAIL" and "hung" in found["copies"]
+    and set(list(v.values())[2:]) == {"skipped"} and "copies, which failed" in found["norm"]'
+
 run VGPU_DEVICES=0 -- "${A[@]}"
 expects 77 "no GPU: 77, and all is skipped" \
   'set(v.values()) == {"skipped"} and "sees no GPU" in found["driver"]'

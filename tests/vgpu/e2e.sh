@@ -153,7 +153,20 @@ says 77 "sees no GPU" "no device" VGPU_DEVICES=0 -- "${V[@]}"
 says 77 "no NVIDIA driver" "no driver" LD_LIBRARY_PATH= -- "${V[@]}"
 device=cuda:3 says 77 "there is 1 GPU" "a device that is not there" -- "${V[@]}"
 says 77 "compute capability 7.5" "a GPU that is too old" VGPU_CAPABILITY=75 -- "${V[@]}"
-says 1 "[Mm]emory|GiB|MiB" "too little memory" VGPU_MEMORY=64M -- "${V[@]}"
+says 1 "needs [0-9.]+ MiB of GPU memory.*MIG slice" "too little memory" VGPU_MEMORY=64M -- "${V[@]}"
+says 1 "up to [0-9]+ tokens fit.*--kv-dtype fp8" "too little for so many tokens" VGPU_MEMORY=700M -- \
+  sweep --alpha 0 --tokens 262144 --window 1 --write-window 1
+slice=(VGPU_NAME="NVIDIA H100 80GB HBM3 MIG 1g.10gb" VGPU_MULTIPROCESSORS=16)
+passes "a MIG slice" "${slice[@]}" -- "${V[@]}"
+mkdir "$work/empty"
+says 77 "no usable libcublasLt.so.13 in $work/empty" "cuBLASLt is missing" LIBDIR="$work/empty" -- \
+  "${V[@]}"
+says 77 "version 12.3.4: it does not match its name" "cuBLASLt of another version" \
+  VGPU_CUBLASLT_VERSION=120304 LIBDIR="$build/vgpu/lib" -- "${V[@]}"
+degrades "not cuDNN.*version 8.9.7, 9 is needed" "cuDNN of another version: builtin" \
+  VGPU_CUDNN_VERSION=80907 LIBDIR="$build/vgpu/lib" -- "${S[@]}"
+says 77 "no kernel image of this build runs on" "every image is refused" \
+  VGPU_FAIL=cuModuleLoadDataEx:1+:209 -- "${V[@]}"
 says 77 "cublasLtCreate" "cuBLASLt does not start" VGPU_FAIL=cublasLtCreate:1 \
   LIBDIR="$build/vgpu/lib" -- "${V[@]}"
 says 1 "ILLEGAL_ADDRESS" "an asynchronous error in mid-run" VGPU_FAIL=cuEventQuery:5:700 -- \

@@ -25,7 +25,8 @@ static lt_status refuse(lt_status status, const char *call, const char *why) {
 }
 
 size_t cublasLtGetVersion(void) {
-  return 130100;
+  const char *text = getenv("VGPU_CUBLASLT_VERSION");
+  return text ? strtoul(text, NULL, 10) : 130100;
 }
 
 const char *cublasLtGetStatusName(lt_status status) {
@@ -211,8 +212,8 @@ lt_status cublasLtMatmulAlgoGetHeuristic(lt_handle handle, lt_desc desc, lt_layo
     uint64_t workspace = (uint64_t)i << 20;
     struct lt_choice *choice = &choices[(*n_got)++];
     *choice = (struct lt_choice){.workspace_bytes = workspace, .waves = 1.0F};
-    /* The last of them does not work, and says so: a caller must look at the state. */
-    if (workspace > wish->workspace_bytes || i == PROPOSALS - 1) choice->state = LT_NOT_SUPPORTED;
+    /* The first of them does not work, and says so: a caller must look at the state. */
+    if (workspace > wish->workspace_bytes || i == 0) choice->state = LT_NOT_SUPPORTED;
     choice->algorithm.data[0] = problem_hash(&problem);
     choice->algorithm.data[1] = workspace;
     choice->algorithm.data[2] = alignments;

@@ -3,6 +3,7 @@
  */
 #include "tests/vgpu/libcuda/state.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,21 +57,29 @@ void vgpu_finding(const char *format, ...) {
 
 /* ---- failing on request ----------------------------------------------------------------- */
 
-/* "name:N" or "name:N:code": whether it is about `name`, and which call. */
-static bool fail_matches(const char *name, uint64_t *nth, int *code) {
+/* "name:N", "name:N+" (that call and all after it), with ":code", ":crash" or ":hang" behind it:
+ * whether `call` of `name` is meant. Does not come back from the last two. */
+static bool fail_matches(const char *name, uint64_t call, int *code) {
   const char *text = vgpu()->settings.fail;
   size_t length = strlen(name);
   if (!text || strncmp(text, name, length) != 0 || text[length] != ':') return false;
   char *end = NULL;
-  *nth = strtoull(text + length + 1, &end, 10);
+  const uint64_t nth = strtoull(text + length + 1, &end, 10);
+  const bool later = *end == '+';
+  if (call != nth && !(later && call > nth)) return false;
+  end += later;
+  if (strcmp(end, ":crash") == 0) raise(SIGSEGV);
+  while (strcmp(end, ":hang") == 0) vgpu_pause(1000000);
   if (*end == ':') *code = (int)strtol(end + 1, NULL, 10);
   return true;
 }
 
 bool vgpu_fails(const char *name, int *code) {
-  uint64_t nth = 0;
-  if (!fail_matches(name, &nth, code)) return false;
-  if (__atomic_add_fetch(&vgpu()->other_calls, 1, __ATOMIC_RELAXED) != nth) return false;
+  const char *text = vgpu()->settings.fail;
+  size_t length = strlen(name);
+  if (!text || strncmp(text, name, length) != 0 || text[length] != ':') return false;
+  uint64_t call = __atomic_add_fetch(&vgpu()->other_calls, 1, __ATOMIC_RELAXED);
+  if (!fail_matches(name, call, code)) return false;
   fprintf(stderr, "vgpu: %s fails as asked for with %d\n", name, *code);
   return true;
 }
@@ -87,9 +96,9 @@ static const char *entry_name(enum entry entry) {
 driver_result vgpu_enter(enum entry entry, enum needs needs) {
   struct vgpu *state = vgpu();
   if (state->settings.stub) return RESULT_STUB_LIBRARY;
-  uint64_t call = __atomic_add_fetch(&state->calls[entry], 1, __ATOMIC_RELAXED), nth = 0;
+  uint64_t call = __atomic_add_fetch(&state->calls[entry], 1, __ATOMIC_RELAXED);
   int code = RESULT_OUT_OF_MEMORY;
-  if (fail_matches(entry_name(entry), &nth, &code) && nth == call) {
+  if (fail_matches(entry_name(entry), call, &code)) {
     fprintf(stderr, "vgpu: %s, call %llu, fails as asked for with %d\n", entry_name(entry),
             (unsigned long long)call, code);
     if (code >= RESULT_ILLEGAL_ADDRESS && code != RESULT_HOST_MEMORY_ALREADY_REGISTERED)
