@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,35 @@ static void wait_for(struct device *device, device_ticket ticket) {
   cr_assert_eq(device->ops->wait(device, ticket, TIMEOUT_S, NULL, &error), 0, "%s", error.message);
 }
 
+/* New KV leaves from a thread of its own, as it does in the pipeline: one that the device has not
+ * seen before. */
+struct leave {
+  struct device *device;
+  int layer;
+  int64_t n_pages;
+  device_ticket after, left;
+  int code;
+  struct error error;
+};
+
+static void *leave(void *argument) {
+  struct leave *l = argument;
+  l->code = l->device->ops->kv_out(l->device, l->layer, l->n_pages, l->after, &l->left, &l->error);
+  return NULL;
+}
+
+static device_ticket kv_out(struct device *device, int layer, int64_t n, device_ticket after) {
+  struct leave l = {.device = device,
+                    .layer = layer,
+                    .n_pages = (n + PAGE_TOKENS - 1) / PAGE_TOKENS,
+                    .after = after};
+  pthread_t thread;
+  cr_assert_eq(pthread_create(&thread, NULL, leave, &l), 0);
+  pthread_join(thread, NULL);
+  cr_assert_eq(l.code, 0, "%s", l.error.message);
+  return l.left;
+}
+
 /* A whole prompt without a past; copies the last state. */
 static int32_t run(struct device *device, const int32_t *tokens, int64_t n, int layers, int hidden,
                    float *state) {
@@ -69,13 +99,10 @@ static int32_t run(struct device *device, const int32_t *tokens, int64_t n, int 
   device_ticket before = 0;
   cr_assert_eq(device->ops->begin(device, &seq, 1, &error), 0, "%s", error.message);
   for (int layer = 0; layer < layers; layer++) {
-    device_ticket ticket = 0, left = 0;
+    device_ticket ticket = 0;
     int code = device->ops->forward_layer(device, layer, &seq, 1, &before, 1, &ticket, &error);
     cr_assert_eq(code, 0, "%s", error.message);
-    code = device->ops->kv_out(device, layer, (n + PAGE_TOKENS - 1) / PAGE_TOKENS, ticket, &left,
-                               &error);
-    cr_assert_eq(code, 0, "%s", error.message);
-    wait_for(device, left);
+    wait_for(device, kv_out(device, layer, n, ticket));
     before = ticket;
   }
   device_ticket head = 0;

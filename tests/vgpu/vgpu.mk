@@ -84,23 +84,49 @@ $(BUILD)/vgpu/test_aot: $(call vgpu_objects,$(VGPU_AOT_TESTED)) | $(VGPU_AOT)
 $(call vgpu_objects,tests/vgpu/aot/test_aot.c): ALL_CFLAGS += \
   -DVGPU_AOT_DRIVER='"$(abspath $(VGPU_AOT))"'
 
-.PHONY: vgpu-libraries vgpu-build vgpu vgpu-full
+# What the program and the plugin are linked from, for those who link them with one file changed.
+# shellcheck reads it as a script: at, program_objects, plugin, libraries.
+$(BUILD)/vgpu/linked: FORCE
+	@mkdir -p $(@D)
+	@{ echo "at='$(abspath $(BUILD))'"; \
+	   echo "program_objects=' $(abspath $(LIBRARY) $(BUILD)/bench/main.o)'"; \
+	   echo "plugin=' $(abspath $(CUDA_PLUGIN_OBJECTS))'"; \
+	   echo "libraries='$(LIBS_bench)'"; } >$@
+
+# Program and plugin with ThreadSanitizer, for the order of streams (mutants/order.sh). The virtual
+# GPU's libraries stay as they are, and so do the kernels.
+VGPU_THREAD := $(BUILD)/vgpu/thread
+.PHONY: vgpu-thread
+vgpu-thread: $(CUDA_IMAGES) tests/vgpu/order/clocked.c
+	@$(MAKE) SANITIZE=thread BUILD=$(VGPU_THREAD) CUDA_IMAGES_DIR=$(abspath $(CUDA_IMAGES_DIR)) \
+	  $(addprefix $(VGPU_THREAD)/,refill refill_cuda.so vgpu/linked clocked.so)
+$(BUILD)/clocked.so: tests/vgpu/order/clocked.c
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $<
+
+.PHONY: vgpu-libraries vgpu-build vgpu vgpu-tsan vgpu-full
 vgpu-libraries: $(VGPU_LIBRARIES)
 
 vgpu-build: all $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_devices \
-            $(BUILD)/vgpu/test_aot $(if $(NVCC),$(BUILD)/refill_cuda.so $(BUILD)/vgpu/manifest)
+            $(BUILD)/vgpu/test_aot $(if $(NVCC),$(BUILD)/refill_cuda.so $(BUILD)/vgpu/manifest \
+            $(BUILD)/vgpu/linked vgpu-thread)
 
 # What `make test` runs of it, beside tests/e2e/check-gpu-vgpu.sh. Without nvcc the kernels' cases
 # and the scripts say that they are skipped.
 VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_aot tests/vgpu/devices.sh \
                tests/vgpu/e2e.sh tests/vgpu/nvml.sh \
-               tests/vgpu/mutants/kernels.sh tests/vgpu/mutants/host.sh
+               $(addprefix tests/vgpu/mutants/,kernels.sh host.sh order.sh)
 
 ##> vgpu      the CUDA path on the virtual GPU: instructions, kernels, devices, the program, mutants
 vgpu: vgpu-build
 	@$(RUN_TESTS) $(VGPU_CHECKS) tests/e2e/check-gpu-vgpu.sh tests/scripts/test_check_kernels.sh
 
-##> vgpu-full the same, with more calls failing and more orders
+##> vgpu-tsan the order of streams and buffers alone, by ThreadSanitizer
+vgpu-tsan: vgpu-build
+	@$(RUN_TESTS) tests/vgpu/mutants/order.sh
+
+##> vgpu-full the same as vgpu, with more calls failing and more orders
 vgpu-full: vgpu
 	@VGPU_FULL=1 $(RUN_TESTS) tests/vgpu/e2e.sh $(BUILD)/vgpu/test_aot
 	@for schedule in reverse random; do for lazy in 0 1; do \
