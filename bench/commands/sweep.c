@@ -110,7 +110,11 @@ static int fail_on_wrong(int64_t wrong_pages, const char *see, struct error *err
 static int leave_trace(struct sweeping *all, struct error *error) {
   struct sweep *sweep = &all->sweep;
   struct sweep_summary summary = sweep_summarise(sweep, 0);
-  if (!summary.best) return 0;
+  if (!summary.best) {
+    fprintf(stderr, "refill: --trace %s was not written: no overlapped point was measured\n",
+            all->options->trace);
+    return 0;
+  }
   struct point point = *summary.best;
   int64_t wrong_before = sweep->group.wrong_pages;
   unsigned legs = LEG_READ | LEG_COMPUTE | (all->options->store ? LEG_WRITE : 0);

@@ -41,6 +41,11 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=8m tmpfs "$work/small" 2>/dev/nu
   cleanups+=("umount '$work/small'")
   expect 1 "${sweep[@]}" --target "$work/small"; says "needed"
   [ -z "$(ls -A "$work/small")" ] || fail "no room, and yet: $(ls -A "$work/small")"
+  # The demonstration shortens its prompts, and refuses where even that is too much.
+  expect 1 env REFILL="$refill" TARGET="$work/small/data" OUTPUT="$work/demo" \
+    "$root/scripts/demo.sh"
+  says 'MiB free, .* are needed'
+  [ -z "$(ls -A "$work/small")" ] || fail "the demonstration left: $(ls -A "$work/small")"
 fi
 
 # Damage: one bit in the header, the table, a page; truncated; swapped pages; another model's file.
