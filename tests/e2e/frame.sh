@@ -53,7 +53,8 @@ expect 0 "--json" "$refill" sweep "${quick[@]}" --json
 grep -q '"schema": "refill/1"' out || fail "--json prints no result"
 
 # ---- a timeline of nothing is told, and not left
-expect 0 "--trace without an overlapped point" "$refill" sweep --device playback:zero --engine null \
+expect 0 "--trace without an overlapped point" \
+  "$refill" sweep --device playback:zero --engine null \
   --tokens 256 --policy recompute --repeat 2 --trace trace.json
 grep -q 'trace.json was not written' err || fail "--trace of nothing: $(cat err)"
 [ ! -e trace.json ] || fail "--trace of nothing leaves a file"
