@@ -76,13 +76,25 @@ static int check_outputs(const struct options *options, struct error *error) {
   return 0;
 }
 
+/* True where `path` is one of the members of a target, "A,B". */
+static bool is_member(const char *target, const char *path) {
+  size_t length = strlen(path);
+  for (const char *at = target; at;) {
+    const char *comma = strchr(at, ',');
+    size_t n = comma ? (size_t)(comma - at) : strlen(at);
+    if (n == length && strncmp(at, path, n) == 0) return true;
+    at = comma ? comma + 1 : NULL;
+  }
+  return false;
+}
+
 /* What may be destroyed must be among what is measured: a typing error there is not to be passed
  * over. */
 static int check_destroy(const struct options *options, struct error *error) {
   for (int i = 0; i < options->destroy.n; i++) {
     bool named = false;
     for (int k = 0; k < options->n_targets; k++)
-      named = named || strcmp(options->destroy.values[i], options->targets[k]) == 0;
+      named = named || is_member(options->targets[k], options->destroy.values[i]);
     char shown[OPTIONS_SHOWN_BYTES];
     if (!named)
       return error_set(error, -EINVAL,

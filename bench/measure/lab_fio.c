@@ -43,26 +43,27 @@ static void escape(const char *path, char *to, size_t to_bytes) {
   to[n] = '\0';
 }
 
-static void add_files(struct lab_fio *fio, const struct lab_target *target,
-                      const struct lab_row *row, bool here) {
-  char names[4096] = "";
-  for (int i = 0; i < target->n_members; i++) {
-    const struct lab_member *member = &target->members[i];
-    const struct lab_output *output = row->setting.fresh ? &member->fresh : &member->reused;
-    char path[PATH_MAX + 64], escaped[PATH_MAX + 128];
-    if (row->setting.rw == LAB_READ || member->kind == LAB_DEVICE)
-      snprintf(path, sizeof path, "%s", member->data_path);
-    else if (here)
-      snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getpid(), output->fd);
-    else
-      snprintf(path, sizeof path, "%s/fio.tmp", member->path);
-    escape(path, escaped, sizeof escaped);
-    size_t used = strlen(names);
-    int n = snprintf(names + used, sizeof names - used, "%s%s", i ? ":" : "", escaped);
-    if (n < 0 || (size_t)n >= sizeof names - used) fio->overflow = true;
-  }
-  add(fio, "--filename=%s", names);
-  if (target->n_members > 1) add(fio, "--file_service_type=roundrobin:1");
+/* A member's file, and the region of it that is read or written. */
+static void add_file(struct lab_fio *fio, const struct lab_member *member,
+                     const struct lab_row *row, bool here) {
+  const struct lab_output *output = row->setting.fresh ? &member->fresh : &member->reused;
+  const struct lab_geometry *geometry = &row->geometry;
+  bool reads = row->setting.rw == LAB_READ;
+  char path[PATH_MAX + 64], escaped[PATH_MAX + 128];
+  if (reads || member->kind == LAB_DEVICE)
+    snprintf(path, sizeof path, "%s", member->data_path);
+  else if (here)
+    snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getpid(), output->fd);
+  else
+    snprintf(path, sizeof path, "%s/fio.tmp", member->path);
+  escape(path, escaped, sizeof escaped);
+  size_t request = reads ? geometry->slot_bytes : geometry->write_bytes;
+  uint64_t region = reads ? geometry->n_units * geometry->unit_bytes
+                          : geometry->n_writes * geometry->write_bytes;
+  add(fio, "--filename=%s", escaped);
+  add(fio, "--offset=%llu",
+      (unsigned long long)(reads ? member->offset_bytes : output->offset_bytes));
+  add(fio, "--size=%llu", (unsigned long long)(region / request * request));
 }
 
 /* The engine and its flags; false for one that fio lacks. */
@@ -94,14 +95,15 @@ static bool add_engine(struct lab_fio *fio, const struct lab_setting *setting) {
 /* Our buffers lie on transparent huge pages, which fio cannot ask for: on small pages each request
  * is gathered from 4 KiB pieces, which alone cost it a third of the rate on a virtio disk. So it
  * gets reserved ones where the box has them free. */
-static void add_memory(struct lab_fio *fio, const struct lab_setting *setting, size_t request) {
+static void add_memory(struct lab_fio *fio, const struct lab_setting *setting, size_t request,
+                       int n_files) {
   char text[64];
   bool blocking = strcmp(setting->engine, "pread") == 0;
   if (strncmp(setting->engine, "mmap", 4) == 0) return;
   long long jobs = blocking ? (setting->queue_depth < 64 ? setting->queue_depth : 64) : 1;
   long long depth = blocking ? 1 : setting->queue_depth;
   long long bytes = depth * (long long)request + HUGE_PAGE_BYTES; /* fio aligns within */
-  fio->huge_pages = jobs * ((bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES);
+  fio->huge_pages = n_files * jobs * ((bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES);
   bool there = pseudo_field("/", "/proc/meminfo", "HugePages_Free", ':', text, sizeof text) &&
                strtoll(text, NULL, 10) >= fio->huge_pages &&
                pseudo_field("/", "/proc/meminfo", "Hugepagesize", ':', text, sizeof text) &&
@@ -125,13 +127,12 @@ bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
   const struct lab_setting *setting = &row->setting;
   memset(fio, 0, sizeof *fio);
   if (setting->rw == LAB_MIXED || setting->layout == LAB_FILE_PER_PAGE) return false;
-  const struct lab_member *first = &target->members[0];
-  const struct lab_output *output = setting->fresh ? &first->fresh : &first->reused;
   bool reads = setting->rw == LAB_READ;
+  bool alone = target->n_members == 1;
   size_t request = reads ? row->geometry.slot_bytes : row->geometry.write_bytes;
   add(fio, "fio");
-  add(fio, "--name=refill");
-  add_files(fio, target, row, here);
+  add(fio, alone ? "--name=refill" : "--name=global"); /* what all jobs have */
+  if (alone) add_file(fio, &target->members[0], row, here);
   if (!add_engine(fio, setting)) return false;
   add(fio, "--bs=%zu", request);
   if (reads) {
@@ -139,22 +140,21 @@ bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
     add(fio, "--norandommap");
     add(fio, "--randseed=%llu", (unsigned long long)setting->seed);
     add(fio, "--readonly");
-    add(fio, "--offset=%llu", (unsigned long long)first->offset_bytes);
   } else {
     add_writes(fio, setting);
-    add(fio, "--offset=%llu", (unsigned long long)output->offset_bytes);
   }
-  uint64_t region = reads ? first->bytes : output->bytes;
-  uint64_t all = region / request * request;
-  if (target->n_members > 1) all *= (uint64_t)target->n_members;
-  add(fio, "--size=%llu", (unsigned long long)all);
   if (!setting->fresh || reads) {
     add(fio, "--time_based");
     add(fio, "--runtime=%.0fms", time_s * 1e3);
   }
-  add_memory(fio, setting, request);
+  add_memory(fio, setting, request, target->n_members);
   add(fio, "--group_reporting");
   if (here) add(fio, "--output-format=json");
+  /* A job for each member, each as deep as our ring for it. */
+  for (int i = 0; i < target->n_members && !alone; i++) {
+    add(fio, "--name=refill-%d", i);
+    add_file(fio, &target->members[i], row, here);
+  }
   return !fio->overflow;
 }
 

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "bench/measure/storage_lab.h"
 
-#define FIO_ARGUMENTS_MAX 40
-#define FIO_TEXT_BYTES 8192
+#define FIO_ARGUMENTS_MAX (32 + 4 * LAB_MEMBERS_MAX)
+#define FIO_TEXT_BYTES 32768 /* as many long names as there may be members */
 
 struct lab_fio {
   int argc;
@@ -26,9 +26,9 @@ struct lab_fio_rate {
   double bytes_per_s, cpu_s_per_gb; /* 0: fio could not be asked */
 };
 
-/* The command for one pass of time_s. False where fio has no equivalent (mixed rows, pages as
- * files, emulated engines). `here`: of this process's unnamed files; else with a file to be made,
- * for a person to type. */
+/* The command for one pass of time_s; of a stripe a job for each member. False where fio has no
+ * equivalent (mixed rows, pages as files, emulated engines). `here`: of this process's unnamed
+ * files; else with a file to be made, for a person to type. */
 bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
                      const struct lab_row *row, double time_s, bool here);
 

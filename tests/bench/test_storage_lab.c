@@ -246,6 +246,29 @@ Test(storage_lab, fio_is_told_the_same) {
   cr_expect_eq(fio.small_pages, strstr(line, "--mem=mmaphuge") == NULL, "%s", line);
   row.setting.rw = LAB_MIXED;
   cr_expect(!lab_fio_command(&fio, &target, &row, 2, false));
+  row.setting.rw = LAB_READ;
+  row.setting.layout = LAB_FILE_PER_PAGE;
+  cr_expect(!lab_fio_command(&fio, &target, &row, 2, false));
+}
+
+/* Of a stripe: a job for each drive, each as deep as our ring for it. */
+Test(storage_lab, fio_has_a_job_for_each_member) {
+  static struct lab_target target = {.n_members = LAB_MEMBERS_MAX};
+  static struct lab_row row;
+  static struct lab_fio fio;
+  static char line[FIO_TEXT_BYTES];
+  for (int i = 0; i < LAB_MEMBERS_MAX; i++)
+    snprintf(target.members[i].data_path, PATH_MAX, "/mnt/%d/x.kv", i);
+  row.setting = setting_of(LAB_READ);
+  snprintf(row.setting.engine, sizeof row.setting.engine, "uring");
+  row.geometry = (struct lab_geometry){.slot_bytes = 65536, .unit_bytes = 65536, .n_units = 9};
+  cr_assert(lab_fio_command(&fio, &target, &row, 2, true));
+  lab_fio_line(&fio, line, sizeof line);
+  cr_expect_eq(strncmp(line, "fio --name=global --ioengine=io_uring --iodepth=4 ", 50), 0);
+  const char *at =
+      strstr(line, " --name=refill-0 --filename=/mnt/0/x.kv --offset=0 --size=589824 ");
+  cr_expect_not_null(at, "%s", line);
+  cr_expect_not_null(strstr(line, " --name=refill-15 --filename=/mnt/15/x.kv "), "%s", line);
 }
 
 Test(storage_lab, fio_s_answer_is_read) {
