@@ -15,10 +15,19 @@
  * products. For 32 keys and D 128 a warp reads 8 KiB each of K, V and Q (which has no room in
  * registers) and does 0.52 MFLOP. Four warps: 96 KiB at 128 bytes a clock are 768 clocks; the
  * products take 790 at what mma.sync reaches on an H100 (about 62% of 4270 FLOP a clock and SM);
- * 4096 powers of two take 256 on other units. Two blocks an SM hide part of each other. Expect 330
- * TFLOPS at n 8192, D 128 (less if shared memory and products overlap badly), and no more than 610;
- * with 16 rows a warp shared memory alone would allow 474 at most. 64 keys a step would spill at D
- * 128.
+ * 4096 powers of two take 256 on other units. With 16 rows a warp shared memory alone would allow
+ * 474 TFLOPS at most; 64 keys a step would spill at D 128.
+ *
+ * Counted from the sm_90a code (D 128, one step of 32 keys, a warp): 128 HMMA, 48 LDSM, 36 MUFU,
+ * 128 FMUL (sums brought to a new maximum), 40 FMNMX, 40 FFMA, 28 FADD, 16 F2FP, 8 SHFL, 2 BAR;
+ * some 730 instructions off the diagonal, where FSEL and ISETP of the mask are jumped over; and 180
+ * more of the copies' loop, which runs 8 times. So a step takes 910 issue slots of a scheduler,
+ * which is more than the 790 clocks of products and the 768 of shared memory, and is the bound:
+ * 2.1 MFLOP in 910 clocks, 2300 FLOP a clock and SM, 520 TFLOPS at 1.7 GHz. For 330 TFLOPS a
+ * scheduler's two warps (two blocks an SM) may take 2850 clocks for a step each, three times their
+ * slots: room for what products, softmax and barriers wait for each other. At n 8192 masked keys
+ * cost 2% more, and 4096 blocks over 264 places leave a tail under 2%. Expect 330 to 450. D 64 and
+ * 64 keys: 128 HMMA and as many slots, the same bound.
  */
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/numbers.cuh"

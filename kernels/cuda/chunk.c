@@ -13,6 +13,22 @@
  *   x       += active Wdown^T
  *
  * Nothing here waits for the GPU, and nothing allocates but cuDNN's binding of new addresses.
+ *
+ * What it should take on an H100: Llama-3-70B, a layer of 8192 new tokens without a past, bytes at
+ * 85% of 3.35 TB/s, GEMMs at 746 TFLOPS (FP8 1378), attention at 599:
+ *
+ *                  bf16                       FP8
+ *   4 GEMMs        14.0 TFLOP   18.8 ms       10.2 ms
+ *   attention      1.10 TFLOP    1.84 ms       1.84 ms
+ *   2 norms        537 MB        0.19 ms       403 MB   0.14 ms
+ *   RoPE           340 MB        0.12 ms       340 MB   0.12 ms
+ *   SwiGLU         1409 MB       0.50 ms       1174 MB  0.41 ms
+ *   quantise       -             -             201 MB   0.07 ms
+ *   in all                       21.4 ms                12.8 ms
+ *   elementwise                  0.80 ms, 3.8%          0.74 ms, 5.8%
+ *
+ * The stream never runs dry between them: the host needs some 35 us to enqueue a layer. `calibrate`
+ * prints each of these rows as measured, and the layer beside their sum.
  */
 #include "kernels/cuda/chunk.h"
 

@@ -154,7 +154,7 @@ says 77 "no NVIDIA driver" "no driver" LD_LIBRARY_PATH= -- "${V[@]}"
 device=cuda:3 says 77 "there is 1 GPU" "a device that is not there" -- "${V[@]}"
 says 77 "compute capability 7.5" "a GPU that is too old" VGPU_CAPABILITY=75 -- "${V[@]}"
 says 1 "needs [0-9.]+ MiB of GPU memory.*MIG slice" "too little memory" VGPU_MEMORY=64M -- "${V[@]}"
-says 1 "up to [0-9]+ tokens fit.*--kv-dtype fp8" "too little for so many tokens" VGPU_MEMORY=700M -- \
+says 1 "up to [0-9]+ tokens fit.*kv-dtype fp8" "too little for so many tokens" VGPU_MEMORY=700M -- \
   sweep --alpha 0 --tokens 262144 --window 1 --write-window 1
 slice=(VGPU_NAME="NVIDIA H100 80GB HBM3 MIG 1g.10gb" VGPU_MULTIPROCESSORS=16)
 passes "a MIG slice" "${slice[@]}" -- "${V[@]}"
