@@ -72,19 +72,20 @@ struct table *plan_alpha_table(const struct plan *plan) {
       {.title = "recompute", .name = "recompute_s", .kind = TABLE_SECONDS},
       {.title = "speedup", .name = "speedup", .unit = "x", .kind = TABLE_REAL, .digits = 2},
       {.title = "regime", .name = "regime", .kind = TABLE_TEXT}};
-  struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+  struct table *table = TABLE_OF(columns);
   for (int i = 0; i < plan->alphas.n; i++) {
     struct plan_point p = plan_point_at(&plan->inputs, &plan->outputs, plan->alphas.values[i]);
     table_row(table);
     table_real(table, p.alpha);
     table_count(table, (int64_t)llround(p.n_new));
-    table_real(table, p.read_s);
-    table_real(table, p.compute_s);
-    table_real(table, p.write_s);
-    table_real(table, p.ttft_s);
-    table_real(table, p.serial_s);
-    table_real(table, p.recompute_s);
-    table_real(table, p.recompute_s / p.ttft_s);
+    const double values[] = {p.read_s,
+                             p.compute_s,
+                             p.write_s,
+                             p.ttft_s,
+                             p.serial_s,
+                             p.recompute_s,
+                             p.recompute_s / p.ttft_s};
+    table_reals(table, 7, values);
     table_text(table, p.regime);
   }
   return table;
@@ -99,7 +100,7 @@ struct table *plan_turns_table(const struct plan *plan) {
       {.title = "recompute", .name = "recompute_s", .kind = TABLE_SECONDS},
       {.title = "reload", .name = "reload_s", .kind = TABLE_SECONDS},
       {.title = "speedup", .name = "speedup", .unit = "x", .kind = TABLE_REAL, .digits = 2}};
-  struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+  struct table *table = TABLE_OF(columns);
   struct turns turns = plan_turns(&plan->inputs, &plan->outputs);
   for (int turn = 1; turn <= (int)plan->inputs.turns; turn++) {
     struct turns_point point = turns_at(&turns, turn);
@@ -107,10 +108,8 @@ struct table *plan_turns_table(const struct plan *plan) {
     table_count(table, turn);
     table_count(table, (int64_t)point.n_tokens);
     table_count(table, (int64_t)point.n_new);
-    table_real(table, point.alpha);
-    table_real(table, point.recompute_s);
-    table_real(table, point.reload_s);
-    table_real(table, point.speedup);
+    const double values[] = {point.alpha, point.recompute_s, point.reload_s, point.speedup};
+    table_reals(table, 4, values);
   }
   return table;
 }
@@ -136,7 +135,7 @@ struct table *plan_influence_table(const struct plan *plan) {
       {.title = "elasticity", .name = "elasticity", .kind = TABLE_REAL, .digits = 2},
       {.title = "at half", .name = "halved", .kind = TABLE_TEXT},
       {.title = "at twice", .name = "doubled", .kind = TABLE_TEXT}};
-  struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+  struct table *table = TABLE_OF(columns);
   for (int section = 0; section < PLAN_SECTIONS; section++) {
     const struct plan_output *output;
     for (int k = 0;
@@ -206,7 +205,7 @@ struct table *plan_values_table(const struct plan *plan) {
       {.title = "value", .name = "value", .kind = TABLE_REAL},
       {.title = "low", .name = "ci_low", .kind = TABLE_REAL},
       {.title = "high", .name = "ci_high", .kind = TABLE_REAL}};
-  struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+  struct table *table = TABLE_OF(columns);
   for (int r = -1; r < plan->n_ranges; r++) {
     const struct plan_range *range = r < 0 ? NULL : &plan->ranges[r];
     for (int step = 0; step < (range ? range->steps : 1); step++) {
@@ -222,10 +221,11 @@ struct table *plan_values_table(const struct plan *plan) {
         table_text(table, plan_section_name(output->section));
         table_text(table, output->name);
         table_text(table, range ? range->input->name : "");
-        table_real(table, range ? value / range->input->scale : NAN);
-        table_real(table, plan_output_get(&outputs, output));
-        table_real(table, plan->measured && !range ? plan->low[i] : NAN);
-        table_real(table, plan->measured && !range ? plan->high[i] : NAN);
+        const double values[] = {range ? value / range->input->scale : NAN,
+                                 plan_output_get(&outputs, output),
+                                 plan->measured && !range ? plan->low[i] : NAN,
+                                 plan->measured && !range ? plan->high[i] : NAN};
+        table_reals(table, 4, values);
       }
     }
   }

@@ -139,7 +139,7 @@ struct table *compare_table(const struct compare *compare) {
       {.title = "low", .name = "change_low", .kind = TABLE_CHANGE, .digits = 1},
       {.title = "high", .name = "change_high", .kind = TABLE_CHANGE, .digits = 1},
       {.title = "verdict", .name = "verdict", .kind = TABLE_TEXT}};
-  struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+  struct table *table = TABLE_OF(columns);
   for (int i = 0; i < compare->n_rows; i++) {
     const struct compare_row *row = &compare->rows[i];
     if (!row->main && strcmp(row->array, "summary") != 0) continue;
@@ -148,9 +148,8 @@ struct table *compare_table(const struct compare *compare) {
     table_text(table, row->field);
     median_cell(table, row, row->difference.median_a);
     median_cell(table, row, row->difference.median_b);
-    table_real(table, row->difference.change);
-    table_real(table, row->difference.low);
-    table_real(table, row->difference.high);
+    const double values[] = {row->difference.change, row->difference.low, row->difference.high};
+    table_reals(table, 3, values);
     table_text(table, compare_verdict(row));
   }
   return table;
@@ -167,18 +166,16 @@ struct table *compare_values_table(const struct compare *compare) {
       {.title = "low", .name = "change_low", .kind = TABLE_CHANGE, .digits = 1},
       {.title = "high", .name = "change_high", .kind = TABLE_CHANGE, .digits = 1},
       {.title = "verdict", .name = "verdict", .kind = TABLE_TEXT}};
-  struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+  struct table *table = TABLE_OF(columns);
   for (int i = 0; i < compare->n_rows; i++) {
     const struct compare_row *row = &compare->rows[i];
     table_row(table);
     table_text(table, row->array);
     table_text(table, row->key);
     table_text(table, row->field);
-    table_real(table, row->difference.median_a);
-    table_real(table, row->difference.median_b);
-    table_real(table, row->difference.change);
-    table_real(table, row->difference.low);
-    table_real(table, row->difference.high);
+    const double values[] = {row->difference.median_a, row->difference.median_b,
+                             row->difference.change, row->difference.low, row->difference.high};
+    table_reals(table, 5, values);
     table_text(table, compare_verdict(row));
   }
   return table;

@@ -73,18 +73,19 @@ static void add_row(struct table *table, const struct storage_lab *lab, const st
   table_real(table, (double)setting->payload_bytes);
   table_real(table, setting->page_tokens);
   table_count(table, setting->queue_depth);
-  table_real(table, rate);
-  table_real(table, interval_relative_half_width(stats_interval(rates, 1)));
-  table_real(table, lab_row_layer_s(row, rate, tokens));
-  table_real(table, lab_row_s_per_token(row, rate));
-  table_real(table, latency_quantile_s(latency, 0.5));
-  table_real(table, latency_quantile_s(latency, 0.99));
-  table_real(table, latency_quantile_s(latency, 0.999));
-  table_real(table, median_of(&row->stream_bytes_per_s));
-  table_real(table, median_of(&row->cpu_s_per_gb));
-  table_real(table, row->checked_blocks > 0 ? lab_row_checked_share(row) : NAN);
-  table_real(table, rate / median_of(&row->unchecked_bytes_per_s) - 1);
-  table_real(table, median_of(&row->fio_ratio));
+  const double values[] = {rate,
+                           interval_relative_half_width(stats_interval(rates, 1)),
+                           lab_row_layer_s(row, rate, tokens),
+                           lab_row_s_per_token(row, rate),
+                           latency_quantile_s(latency, 0.5),
+                           latency_quantile_s(latency, 0.99),
+                           latency_quantile_s(latency, 0.999),
+                           median_of(&row->stream_bytes_per_s),
+                           median_of(&row->cpu_s_per_gb),
+                           row->checked_blocks > 0 ? lab_row_checked_share(row) : NAN,
+                           rate / median_of(&row->unchecked_bytes_per_s) - 1,
+                           median_of(&row->fio_ratio)};
+  table_reals(table, 12, values);
   if (row->checked_blocks > 0)
     table_count(table, row->wrong_blocks);
   else
@@ -93,7 +94,7 @@ static void add_row(struct table *table, const struct storage_lab *lab, const st
 }
 
 struct table *storage_rows_table(const struct storage_lab *lab) {
-  struct table *table = table_new(row_columns, sizeof row_columns / sizeof *row_columns);
+  struct table *table = TABLE_OF(row_columns);
   for (int i = 0; i < lab->n_rows; i++) {
     const struct lab_row *row = &lab->rows[i];
     if (row->cpu_s_per_gb.n > 0) add_row(table, lab, row);
@@ -119,7 +120,7 @@ static const struct table_column target_columns[] = {
 
 struct table *storage_targets_table(const struct storage_lab *lab,
                                     const struct lab_compute *compute, double alpha) {
-  struct table *table = table_new(target_columns, sizeof target_columns / sizeof *target_columns);
+  struct table *table = TABLE_OF(target_columns);
   for (int i = 0; i < lab->n_targets; i++) {
     struct lab_summary summary = lab_summarise(lab, compute, i, alpha);
     const struct target *target = &lab->targets[i].members[0].target;
@@ -130,15 +131,12 @@ struct table *storage_targets_table(const struct storage_lab *lab,
     table_text(table, target->model[0] ? target->model : target->drive);
     table_text(table, target->filesystem);
     table_text(table, best);
-    table_real(table, summary.read_s_per_token);
-    table_real(table, summary.write_s_per_token);
-    table_real(table, summary.compute_s_per_token);
-    table_real(table, summary.e);
-    table_real(table, summary.alpha_star);
-    table_real(table, summary.alpha);
-    table_real(table, summary.ttft_pipelined_s);
-    table_real(table, summary.recompute_s);
-    table_real(table, summary.break_even_tokens);
+    const double values[] = {summary.read_s_per_token,    summary.write_s_per_token,
+                             summary.compute_s_per_token, summary.e,
+                             summary.alpha_star,          summary.alpha,
+                             summary.ttft_pipelined_s,    summary.recompute_s,
+                             summary.break_even_tokens};
+    table_reals(table, 9, values);
   }
   return table;
 }

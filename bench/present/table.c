@@ -101,6 +101,10 @@ void table_real(struct table *table, double value) {
   if (cell && isfinite(value)) *cell = (struct table_cell){.holds = CELL_REAL, .real = value};
 }
 
+void table_reals(struct table *table, int n, const double *values) {
+  for (int i = 0; i < n; i++) table_real(table, values[i]);
+}
+
 void table_missing(struct table *table) {
   (void)next_cell(table);
 }

@@ -58,6 +58,7 @@ struct table;
 /* An empty table of n columns (1..TABLE_COLUMNS_MAX, copied); NULL only when memory is out. The
  * caller owns it. All other functions take NULL as an empty table. */
 struct table *table_new(const struct table_column *columns, int n);
+#define TABLE_OF(columns) table_new(columns, (int)(sizeof(columns) / sizeof *(columns)))
 void table_free(struct table *table);
 
 /* Starts the next row. Cells not given by its end are missing. */
@@ -68,7 +69,8 @@ void table_row(struct table *table);
 void table_text(struct table *table, const char *text);
 void table_count(struct table *table, int64_t value);
 void table_real(struct table *table, double value); /* every kind but TEXT and COUNT */
-void table_missing(struct table *table);            /* prints "-", empty in CSV */
+void table_reals(struct table *table, int n, const double *values); /* the next n of those */
+void table_missing(struct table *table);                            /* prints "-", empty in CSV */
 
 int table_rows(const struct table *table);
 

@@ -37,6 +37,31 @@ function barWhiskers(ctx, scale, bars, ends) {
   });
 }
 
+/* Dashed lines; names that would run into each other stand one below the other. */
+function drawMarks(ctx, scale, area, marks) {
+  const placed = marks.map((mark) => ({label: mark.label, x: scale.getPixelForValue(mark.x)}))
+                     .filter(({x}) => x >= area.left && x <= area.right)
+                     .sort((a, b) => a.x - b.x);
+  placed.forEach(({label, x}, i) => {
+    ctx.strokeStyle = themeOf("muted");
+    ctx.setLineDash([5, 4]);
+    ctx.beginPath();
+    ctx.moveTo(x, area.top);
+    ctx.lineTo(x, area.bottom);
+    ctx.stroke();
+    const wide = ctx.measureText(label).width, right = x + wide + 8 > area.right;
+    const top = area.top + (i > 0 && x - placed[i - 1].x < 110 ? 18 * (i % 2) : 0);
+    const left = right ? x - 7 - wide : x + 3;
+    ctx.globalAlpha = 0.8; /* over bars and lines */
+    ctx.fillStyle = themeOf("card");
+    ctx.fillRect(left, top + 1, wide + 4, 15);
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = themeOf("muted");
+    ctx.textAlign = "left";
+    ctx.fillText(label, left + 2, top + 12);
+  });
+}
+
 /* Whiskers of intervals, and dashed vertical lines with their names. */
 const extras = {
   id: "extras",
@@ -64,25 +89,7 @@ const extras = {
       }
     });
     ctx.font = Chart.defaults.font.size + "px " + Chart.defaults.font.family;
-    for (const mark of chart.config.options.marks || []) {
-      const x = scales.x.getPixelForValue(mark.x);
-      if (!(x >= area.left && x <= area.right)) continue;
-      ctx.strokeStyle = ctx.fillStyle = themeOf("muted");
-      ctx.setLineDash([5, 4]);
-      ctx.beginPath();
-      ctx.moveTo(x, area.top);
-      ctx.lineTo(x, area.bottom);
-      ctx.stroke();
-      const right = x > (area.left + area.right) / 2;
-      ctx.textAlign = right ? "right" : "left";
-      const wide = ctx.measureText(mark.label).width, left = right ? x - 7 - wide : x + 3;
-      ctx.globalAlpha = 0.8; /* over bars and lines */
-      ctx.fillStyle = themeOf("card");
-      ctx.fillRect(left, area.top + 1, wide + 4, 15);
-      ctx.globalAlpha = 1;
-      ctx.fillStyle = themeOf("muted");
-      ctx.fillText(mark.label, x + (right ? -5 : 5), area.top + 12);
-    }
+    drawMarks(ctx, scales.x, area, chart.config.options.marks || []);
     ctx.restore();
   },
 };
@@ -332,6 +339,8 @@ function figureOf(spec, id) {
   };
 }
 
+const PRINTED = [315, 235]; /* CSS pixels: two side by side on A4 or Letter */
+
 function setUpCharts() {
   if (!haveChart()) return;
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
@@ -344,9 +353,11 @@ function setUpCharts() {
   addEventListener("beforeprint", () => {
     document.documentElement.dataset.theme = "light";
     redraw();
+    for (const {chart} of drawn) chart.resize(...PRINTED);
   });
   addEventListener("afterprint", () => {
     delete document.documentElement.dataset.theme;
+    for (const {chart} of drawn) chart.resize();
     redraw();
   });
 }

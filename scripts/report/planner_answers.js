@@ -59,15 +59,15 @@ function externalAnswer(p, planned) {
           : `Local drives hold ${format.count(planned.overflow_requests)} requests: at ${
                 requests} no external storage is needed.`;
   const saved = planned.cost_cp_usd_per_hour - planned.cost_offload_usd_per_hour;
-  const cheaper = saved > 0 ? `, and ${format.usd(saved)} an hour cheaper than all KV in HBM` : "";
-  const worth =
-      external < recompute
-          ? `worth it: TTFT ${format.seconds(external)} reloaded from it, ${
-                format.seconds(
-                    recompute)} recomputed (${significant(recompute / external)}×)${cheaper}`
-          : `not worth it for TTFT: ${format.seconds(external)} reloaded from it, ${
-                format.seconds(recompute)} recomputed`;
-  return `${full} At ${format.rate(p.get("external_bytes_per_s"))} it is ${worth}.`;
+  const cheaper = saved > 0 ? ` It is ${format.usd(saved)} an hour cheaper than all KV in HBM.`
+                            : "";
+  const times = `TTFT ${format.seconds(external)} reloaded from it, ${
+      format.seconds(
+          planned.ttft_local_s)} from local drives, ${format.seconds(recompute)} recomputed`;
+  const worth = external < recompute ? `worth it (${significant(recompute / external)}×)`
+                                     : "not worth it for TTFT";
+  return `${full} At ${format.rate(p.get("external_bytes_per_s"))} it is ${worth}: ${times}.${
+      cheaper}`;
 }
 
 function usersAnswer(p, planned) {

@@ -150,7 +150,7 @@ function usersCurve(p, planned) {
     note: `HBM holds ${format.count(planned.max_sequences)} sequences of this context on ${
         format.count(planned.gpus_offload)} GPUs: no batch is larger.`,
     marks: [{x: sla * 1e3, label: `accepted ${format.seconds(sla)}`}],
-    x: {label: "accepted time per output token (ms)", log: true},
+    x: {label: "accepted time per output token (ms)", log: true, min: sla * 200, max: sla * 5e3},
     y: {label: "users per GPU"},
     series: [
       curve(RELOAD, "prompts reloaded at α", 0), curve(RECOMPUTE, "prompts recomputed", 4), {

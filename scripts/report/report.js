@@ -195,11 +195,10 @@ function headline(first) {
   ].filter(Boolean);
 }
 
-function contents(entries, compared) {
-  const links = [
-    ["#main", "Answer"], ...(compared ? [["#compared", "Compared"]] : []),
-    ["#results-title", "Results"], ["#planner", "Planner"]
-  ];
+function contents(entries, compared, together) {
+  const middle = [["#results-title", "Results"]];
+  if (compared) middle.splice(together ? 0 : 1, 0, ["#compared", "Compared"]);
+  const links = [["#main", "Answer"], ...middle, ["#planner", "Planner"]];
   document.getElementById("contents")
       .append(...links.map(
           ([href, name]) => el("li", {},
@@ -235,11 +234,13 @@ async function main() {
   for (const entry of refused)
     place.append(notice(`${text(entry.file) || "A file"} is left out: its schema is ${
         text(at(entry, "result", "schema")) || "missing"}, this page reads ${RESULT_SCHEMA}.`));
-  if (compared) place.append(compared.section);
+  const together = list(report.comparisons).some((c) => !text(at(c, "refused")));
+  if (compared && together) place.append(compared.section);
   place.append(el("h2", {id: "results-title"}, entries.length > 1 ? "Each result" : "The result"));
   entries.forEach((entry, i) => place.append(
                       resultSection(entry, i, first ? entry === first : i === 0, entry === first)));
-  contents(entries, compared);
+  if (compared && !together) place.append(compared.section); /* unlike each other: said last */
+  contents(entries, compared, together);
   if (compared) compared.draw();
   const version = text(report.version);
   document.getElementById("provenance").textContent =
@@ -247,6 +248,8 @@ async function main() {
       "Figures labelled played back, emulated or predicted are not measurements. " +
       "Charts: Chart.js (MIT).";
   setUpPlanner(document.getElementById("planner-body"), entries);
+  if (location.hash.startsWith(ADDRESS)) /* a setting that somebody passed on */
+    document.getElementById("planner").scrollIntoView();
   document.documentElement.dataset.ready = "yes";
 }
 

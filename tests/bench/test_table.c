@@ -56,8 +56,7 @@ Test(table, aligns_texts_left_and_numbers_right) {
   table_row(table);
   table_text(table, "overlap");
   table_count(table, 131072);
-  table_real(table, 0.0123);
-  table_real(table, 0.032);
+  table_reals(table, 2, (const double[]){0.0123, 0.032});
   table_text(table, "read");
   table_row(table);
   table_text(table, "recompute");
