@@ -257,8 +257,9 @@ static void describe(const char *sys_root, const char *name, struct target *targ
   struct members members;
   list_members(sys_root, name, &members);
   if (depth > DEPTH_MAX) return;
+  const struct target nothing_yet = *target;
   for (int i = 0; i < members.n; i++) {
-    struct target member = *target;
+    struct target member = nothing_yet;
     char drive[DRIVE_NAME_BYTES];
     unsigned numbers[2];
     char text[32];
