@@ -37,30 +37,25 @@ function barWhiskers(ctx, scale, bars, ends) {
   });
 }
 
-/* Dashed lines; names that would run into each other stand one below the other. */
+/* Dashed lines with their names above the plot, to the left where the next name needs the right. */
 function drawMarks(ctx, scale, area, marks) {
   const placed = marks.map((mark) => ({label: mark.label, x: scale.getPixelForValue(mark.x)}))
                      .filter(({x}) => x >= area.left && x <= area.right)
                      .sort((a, b) => a.x - b.x);
+  ctx.strokeStyle = ctx.fillStyle = themeOf("muted");
+  ctx.setLineDash([5, 4]);
   placed.forEach(({label, x}, i) => {
-    ctx.strokeStyle = themeOf("muted");
-    ctx.setLineDash([5, 4]);
     ctx.beginPath();
-    ctx.moveTo(x, area.top);
+    ctx.moveTo(x, area.top - MARK_PIXELS + 4);
     ctx.lineTo(x, area.bottom);
     ctx.stroke();
-    const wide = ctx.measureText(label).width, right = x + wide + 8 > area.right;
-    const top = area.top + (i > 0 && x - placed[i - 1].x < 110 ? 18 * (i % 2) : 0);
-    const left = right ? x - 7 - wide : x + 3;
-    ctx.globalAlpha = 0.8; /* over bars and lines */
-    ctx.fillStyle = themeOf("card");
-    ctx.fillRect(left, top + 1, wide + 4, 15);
-    ctx.globalAlpha = 1;
-    ctx.fillStyle = themeOf("muted");
-    ctx.textAlign = "left";
-    ctx.fillText(label, left + 2, top + 12);
+    const wide = ctx.measureText(label).width, next = i + 1 < placed.length ? placed[i + 1].x : 1e9;
+    const left = x + wide + 8 > Math.min(area.right, next) && x > wide;
+    ctx.textAlign = left ? "right" : "left";
+    ctx.fillText(label, x + (left ? -4 : 4), area.top - 6);
   });
 }
+const MARK_PIXELS = 20;
 
 /* Whiskers of intervals, and dashed vertical lines with their names. */
 const extras = {
@@ -198,6 +193,7 @@ function optionsOf(spec) {
     maintainAspectRatio: false,
     animation: false,
     marks: spec.marks,
+    layout: {padding: {top: spec.marks ? MARK_PIXELS : 4}},
     normalized: true,
     ...(spec.bars ? {} : {parsing: false}),
     indexAxis: spec.bars ? "y" : "x",
