@@ -109,8 +109,10 @@ int attention_run(struct attention *attention, const struct attention_operands *
   if (attention->has_sdpa) {
     const struct sdpa_problem problem = {operands->n_queries, operands->n_keys, operands->q_stride};
     const struct sdpa_tensors tensors = {operands->q, operands->k, operands->v, operands->out};
-    if (sdpa_has_plan(&attention->sdpa, &problem))
-      return sdpa_run(&attention->sdpa, &problem, &tensors, error);
+    if (sdpa_has_plan(&attention->sdpa, &problem)) {
+      failed = sdpa_run(&attention->sdpa, &problem, &tensors, error);
+      return failed ? failed : gpu_settle(attention->launcher->gpu, attention->stream, error);
+    }
   }
   return attention_run_builtin(attention, operands, error);
 }

@@ -120,6 +120,8 @@ static void tell_degraded(struct cuda *cuda) {
     cuda_degrade(cuda, "kernels from %s, a better image was refused: %.100s",
                  image_form_name(cuda->launcher.form), cuda->launcher.refused);
   tell_attention(cuda);
+  if (cuda->gpu.one_by_one)
+    cuda_degrade(cuda, "REFILL_CUDA_SYNC=1 waits for each call: no time here means anything");
   if (!cuda->landing.registered)
     cuda_degrade(cuda, "copies from memory that is not pinned, at about half the rate: %.90s",
                  cuda->landing.refused);

@@ -307,7 +307,7 @@ int gemm_run(struct gemm *gemm, enum gemm_kind kind, int64_t rows,
   if (failed)
     return error_prefix(error, "the %s GEMM over %lld rows", kind_names[kind], (long long)rows);
   gpu_note(gemm->gpu, "cublasLtMatmul(%s, %lld rows)", kind_names[kind], (long long)rows);
-  return 0;
+  return gpu_settle(gemm->gpu, gemm->stream, error);
 }
 
 void gemm_describe(const struct gemm *gemm, char *text, size_t bytes) {

@@ -149,6 +149,8 @@ int gpu_open(struct gpu *gpu, const char *index, const char *driver_file, struct
   int failed = pthread_mutex_init(&gpu->lock, NULL);
   if (failed) return error_set(error, -failed, "making a lock: %s", strerror(failed));
   gpu->has_lock = true;
+  const char *one_by_one = getenv("REFILL_CUDA_SYNC");
+  gpu->one_by_one = one_by_one && strcmp(one_by_one, "1") == 0;
   failed = driver_open(&gpu->driver, driver_file, error);
   if (!failed) failed = choose(gpu, index, error);
   if (failed) return failed;
@@ -173,6 +175,12 @@ int gpu_enter(struct gpu *gpu, struct error *error) {
   driver_result result = gpu->driver.set_current(gpu->context);
   if (result == DRIVER_SUCCESS) return 0;
   return gpu_check(gpu, result, error, "cuCtxSetCurrent(primary of GPU %d)", gpu->ordinal);
+}
+
+int gpu_settle(struct gpu *gpu, driver_stream stream, struct error *error) {
+  if (!gpu->one_by_one) return 0;
+  return gpu_check(gpu, gpu->driver.stream_synchronize(stream), error,
+                   "cuStreamSynchronize(after each, REFILL_CUDA_SYNC)");
 }
 
 int gpu_memory(struct gpu *gpu, size_t *free_bytes, size_t *total_bytes, struct error *error) {

@@ -31,6 +31,7 @@ struct gpu {
   int major, minor; /* compute capability */
   int multiprocessors, l2_bytes, shared_optin_bytes, copy_engines, max_pitch_bytes;
   int clock_khz, memory_clock_khz, memory_bus_bits;
+  bool one_by_one; /* REFILL_CUDA_SYNC is set: see gpu_settle() */
 
   pthread_mutex_t lock; /* of what follows */
   bool has_lock;
@@ -55,6 +56,11 @@ int gpu_check(struct gpu *gpu, driver_result result, struct error *error, const 
 
 /* Notes an operation that another library enqueues. */
 void gpu_note(struct gpu *gpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* After work was enqueued: waits for it where REFILL_CUDA_SYNC=1 asks for that, so that a fault is
+ * told by the call that caused it and not by a later one. For finding a fault, never for
+ * measuring. */
+int gpu_settle(struct gpu *gpu, driver_stream stream, struct error *error);
 
 /* Free and total device memory, bytes. */
 int gpu_memory(struct gpu *gpu, size_t *free_bytes, size_t *total_bytes, struct error *error);

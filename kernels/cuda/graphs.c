@@ -100,6 +100,7 @@ int graphs_begin(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error 
   struct graphs *graphs = &cuda->graphs;
   struct error why = {0};
   graphs->active = false;
+  if (cuda->gpu.one_by_one) return 0; /* nothing can be waited for in a capture */
   if (graphs->refused || !pays(cuda, n_new, n_past)) return 0;
   if (graphs->n_new != n_new || graphs->n_past != n_past) {
     int failed = capture_all(cuda, n_new, n_past, &why);

@@ -133,6 +133,7 @@ int launcher_run(const struct launcher *launcher, enum kernel kernel, int64_t gr
   driver_result result = gpu->driver.launch(launcher->functions[kernel], (unsigned)grid_x,
                                             (unsigned)grid_y, 1, table[kernel].threads, 1, 1,
                                             table[kernel].shared_bytes, stream, pointers, NULL);
-  return gpu_check(gpu, result, error, "%s, grid %lld x %lld", table[kernel].name,
-                   (long long)grid_x, (long long)grid_y);
+  int failed = gpu_check(gpu, result, error, "%s, grid %lld x %lld", table[kernel].name,
+                         (long long)grid_x, (long long)grid_y);
+  return failed ? failed : gpu_settle(gpu, stream, error);
 }

@@ -147,6 +147,9 @@ run -- "${S[@]}" -o "$work/result.json"
 verdict "graphs pay for a small model" "$([ $code -eq 0 ] &&
   ! grep -q '"graph_runs": 0' "$work/result.json" && echo yes)"
 
+degrades "REFILL_CUDA_SYNC=1 waits" "each call is waited for" REFILL_CUDA_SYNC=1 -- "${S[@]}" \
+  --dtype fp8 --kv-dtype fp8
+
 says 77 "stub" "a stub for a driver" VGPU_STUB=1 -- "${V[@]}"
 says 77 "too old" "a driver of CUDA 11.8" VGPU_DRIVER_VERSION=11080 -- "${V[@]}"
 says 77 "sees no GPU" "no device" VGPU_DEVICES=0 -- "${V[@]}"
