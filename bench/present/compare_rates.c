@@ -79,16 +79,19 @@ static void calibrate_rates(const json_t *result, const json_t *summary, struct 
   }
 }
 
-static void target_rates(const json_t *result, const json_t *target, struct rates *rates) {
+/* rows[summary.KEY], NULL where that is no row. */
+static const json_t *best_row(const json_t *result, const json_t *summary, const char *key) {
   const json_t *rows = json_object_get(result, "rows");
+  double at = number(summary, key);
+  return at >= 0 && at < (double)json_array_size(rows) ? json_array_get(rows, (size_t)at) : NULL;
+}
+
+static void target_rates(const json_t *result, const json_t *target, struct rates *rates) {
   const json_t *summary = json_array_get(json_object_get(target, "summary"), 0);
-  double read = number(summary, "best_read_row"), write = number(summary, "best_write_row");
-  if (read >= 0)
-    take_rate(json_object_get(json_array_get(rows, (size_t)read), "read_bytes_per_s"),
-              number(summary, "read_s_per_token"), &rates->of[1]);
-  if (write >= 0)
-    take_rate(json_object_get(json_array_get(rows, (size_t)write), "write_bytes_per_s"),
-              number(summary, "write_s_per_token"), &rates->of[2]);
+  take_rate(json_object_get(best_row(result, summary, "best_read_row"), "read_bytes_per_s"),
+            number(summary, "read_s_per_token"), &rates->of[1]);
+  take_rate(json_object_get(best_row(result, summary, "best_write_row"), "write_bytes_per_s"),
+            number(summary, "write_s_per_token"), &rates->of[2]);
 }
 
 /* ---- side by side ------------------------------------------------------------------------- */

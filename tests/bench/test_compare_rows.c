@@ -166,6 +166,32 @@ Test(compare_rows, targets_are_matched_by_their_place) {
   json_decref(b);
 }
 
+Test(compare_rows, hostile_storage_does_no_harm) {
+  static const char *const values[] = {"1e300", "-5", "[]", "null", "\"x\"", "{\"a\": 1}"};
+  static const char *const keys[] = {"best_read_row", "read_s_per_token", "target", "summary"};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    json_t *value = json_loads(values[i], JSON_DECODE_ANY, NULL);
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+      json_t *a = storage_of("uring", 8, 1e9, 2e9), *b = storage_of("uring", 8, 1e9, 2e9);
+      json_t *target = json_array_get(json_object_get(b, "targets"), 0);
+      json_t *summary = json_array_get(json_object_get(target, "summary"), 0);
+      json_object_set(k < 2 ? summary : target, keys[k], value);
+      json_array_append(json_object_get(b, "rows"), value);
+      struct compare compare;
+      struct error error = {0};
+      (void)compare_results(&compare, a, "a", b, "b", &error);
+      compare_free(&compare);
+      json_object_set(b, "rows", value);
+      json_object_set(b, "targets", value);
+      (void)compare_results(&compare, a, "a", b, "b", &error);
+      compare_free(&compare);
+      json_decref(a);
+      json_decref(b);
+    }
+    json_decref(value);
+  }
+}
+
 Test(compare_rows, one_setting_each_is_what_is_compared) {
   json_t *a = storage_of("uring", 8, 1e9, 2e9), *b = storage_of("pread", 32, 1e9, 2e9);
   struct compare compare;
