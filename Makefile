@@ -185,6 +185,12 @@ sanitized: test-programs
 ##> soak      10 minutes of faults and signals, under AddressSanitizer
 include tests/faultfs/faultfs.mk
 
+##> fio-targets the storage lab against fio: 12 minutes of an idle box; DISK=DIR, results/storage
+DISK ?= /var/tmp
+.PHONY: fio-targets
+fio-targets: all
+	REFILL='$(abspath $(BUILD))/refill' tests/perf/fio-targets.sh -d $(DISK)
+
 # ---- fuzzing -----------------------------------------------------------------------------
 
 FUZZ_S     ?= 30

@@ -158,24 +158,32 @@ void lab_check_end(struct lab_bench *bench) {
 
 /* ---- pages that were written ---- */
 
-/* One block of a page: the slot that its stamp names holds the same. */
-static bool block_is_right(const struct lab_bench *bench, const struct lab_lane *lane,
-                           const char *block, size_t at, uint64_t page) {
+/* The slot that a page was written from, by its first stamp; -1 where that cannot be. */
+static int slot_of(const struct lab_lane *lane, const char *page) {
   struct lab_stamp stamp;
-  memcpy(&stamp, block, sizeof stamp);
-  if (stamp.page != page || stamp.generation != bench->generation ||
-      stamp.slot >= (uint32_t)lane->writes.n_slots)
-    return false;
-  const char *written = (const char *)page_pool_address(&lane->writes, (int)stamp.slot) + at;
-  return memcmp(block + sizeof stamp, written + sizeof stamp, LAB_BLOCK_BYTES - sizeof stamp) == 0;
+  memcpy(&stamp, page, sizeof stamp);
+  return stamp.slot < (uint32_t)lane->writes.n_slots ? (int)stamp.slot : -1;
+}
+
+/* The block at `at` of a page holds what the slot does, its pass and slot among that, and the
+ * page's number where that is written, else 0. */
+static bool block_is_right(const struct lab_lane *lane, const char *block, size_t at, int slot,
+                           uint64_t page) {
+  uint64_t number;
+  memcpy(&number, block, sizeof number);
+  if (slot < 0 || number != (at % LAB_STAMP_BYTES == 0 ? page : 0)) return false;
+  const char *written = (const char *)page_pool_address(&lane->writes, slot) + at;
+  return memcmp(block + sizeof number, written + sizeof number, LAB_BLOCK_BYTES - sizeof number) ==
+         0;
 }
 
 void lab_check_back(struct lab_bench *bench, struct lab_lane *lane, int slot) {
   const struct lab_slot *held = &lane->slots[slot];
   const char *data = page_pool_address(&lane->reads, slot);
+  int from = slot_of(lane, data);
   for (size_t at = 0; at < held->bytes; at += LAB_BLOCK_BYTES) {
     bench->result->checked_blocks++;
-    if (block_is_right(bench, lane, data + at, at, held->page)) continue;
+    if (block_is_right(lane, data + at, at, from, held->page)) continue;
     bench->result->wrong_blocks++;
     note_wrong(bench, lane, held, held->at_bytes + at);
   }

@@ -110,14 +110,21 @@ void lab_lane_write(struct lab_bench *bench, struct lab_lane *lane, struct io_re
   uint64_t at = page * bytes;
   int slot = page_pool_take(&lane->writes);
   char *data = page_pool_address(&lane->writes, slot);
-  const struct lab_stamp stamp = {
-      .page = page, .generation = bench->generation, .slot = (uint32_t)slot};
-  for (size_t i = 0; i < bytes; i += LAB_BLOCK_BYTES) memcpy(data + i, &stamp, sizeof stamp);
+  for (size_t i = 0; i < bytes; i += LAB_STAMP_BYTES) memcpy(data + i, &page, sizeof page);
   lane->writes_left--;
   *request = (struct io_request){
       .op = IO_WRITE, .file = 1, .offset_bytes = lane->write_base_bytes + at, .buffer = data};
   issue(bench, lane, (uint64_t)(slot + lane->reads.n_slots),
         (struct lab_slot){.at_bytes = at, .bytes = bytes, .page = page, .layer = -1}, request);
+}
+
+void lab_lane_stamp(struct lab_lane *lane, uint32_t generation) {
+  for (int slot = 0; slot < lane->writes.n_slots; slot++) {
+    const struct lab_stamp stamp = {.generation = generation, .slot = (uint32_t)slot};
+    char *data = page_pool_address(&lane->writes, slot);
+    for (size_t i = 0; i < lane->writes.slot_bytes; i += LAB_BLOCK_BYTES)
+      memcpy(data + i, &stamp, sizeof stamp);
+  }
 }
 
 void lab_lane_plan_back(const struct lab_bench *bench, struct lab_lane *lane) {

@@ -19,8 +19,10 @@ struct lab_slot {
   uint64_t issued; /* which request of the pass, from 1; 0: not under way */
 };
 
-/* What each block of a written page begins with: a page in the wrong place, of an earlier pass, or
- * written in part is found. */
+/* What each block of a written page begins with: one of an earlier pass, or of a page that was
+ * written in part, is found. The page's number stands in every LAB_STAMP_BYTES of it alone: to
+ * touch each block while the clock runs doubled the processor time of large writes. */
+#define LAB_STAMP_BYTES ((size_t)128 << 10)
 struct lab_stamp {
   uint64_t page;
   uint32_t generation;
@@ -41,6 +43,9 @@ void lab_lane_read(struct lab_bench *bench, struct lab_lane *lane, int stream,
                    struct io_request *request);
 void lab_lane_write(struct lab_bench *bench, struct lab_lane *lane, struct io_request *request);
 bool lab_lane_read_back(struct lab_bench *bench, struct lab_lane *lane, struct io_request *request);
+
+/* Stamps all that a lane will write with the pass that begins. */
+void lab_lane_stamp(struct lab_lane *lane, uint32_t generation);
 
 /* Which of its pages a lane is to read back. */
 void lab_lane_plan_back(const struct lab_bench *bench, struct lab_lane *lane);

@@ -264,6 +264,7 @@ static void begin(struct lab_bench *bench, enum lab_check check, double spare_cp
     lane->write_first = lane->write_cursor;
     lane->writes_left = setting->fresh ? bench->geometry.n_writes : UINT64_MAX;
     if (setting->fresh) lane->write_first = lane->write_cursor = 0;
+    lab_lane_stamp(lane, bench->generation);
   }
   lab_check_begin(bench, spare_cpus);
 }

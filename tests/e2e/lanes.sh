@@ -19,7 +19,8 @@ targets=
 for i in 1 2 3 4 5 6 7 8; do
   truncate -s 128M "$work/ram/image$i"
   loop=$(losetup --find --show --direct-io=on "$work/ram/image$i" 2>/dev/null) ||
-    loop=$(losetup --find --show "$work/ram/image$i" 2>/dev/null) || skip "fewer than 8 loop devices"
+    loop=$(losetup --find --show "$work/ram/image$i" 2>/dev/null) ||
+    skip "fewer than 8 loop devices"
   cleanups+=("losetup -d '$loop'")
   mkfs.ext4 -q -F "$loop" 2>/dev/null || skip "no mkfs.ext4"
   mkdir "$work/drive$i"
