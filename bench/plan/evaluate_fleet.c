@@ -171,11 +171,24 @@ static void evaluate_disaggregation(const struct plan_inputs *in, struct plan_ou
       disaggregation_ttft_s(out->ttft1_s, pools.prefill_utilization, out->transfer_s);
 }
 
+/* Of the requests that were observed, those that meet both promises at this batch's TPOT. */
+static double goodput_share(const struct plan_inputs *in, const struct plan_outputs *out) {
+  struct goodput_request requests[PLAN_REQUESTS_MAX];
+  struct goodput_slo slo = {in->sla_ttft_s, in->sla_tpot_s, INFINITY};
+  int n = in->requests.n;
+  for (int i = 0; i < n; i++)
+    requests[i] = (struct goodput_request){.ttft_s = in->requests.ttft_s[i],
+                                           .tpot_s = out->expected_tpot_reload_s,
+                                           .quality_ok = true};
+  return n > 0 ? (double)goodput_measure(requests, n, slo, 1).accepted / n : NAN;
+}
+
 static void evaluate_goodput(const struct plan_inputs *in, struct plan_outputs *out) {
   double usd_per_s = out->gpus_offload * in->cost.gpu_usd_per_hour / 3600.0;
   double gpu_s = out->ttft1_s + in->output_tokens * out->step_s / in->batch;
   out->usd_per_request = usd_per_s * gpu_s;
   out->usd_per_accepted = goodput_usd_with_retries(out->usd_per_request, in->pass_rate);
+  out->goodput_share = goodput_share(in, out);
   out->productive_share = goodput_productive_share(in->utilization, 0, 0, 0, in->pass_rate);
   double draft_s = in->draft_share * out->step_s;
   out->speculative_speedup =

@@ -267,6 +267,15 @@ static void take_fits(struct plan_inputs *inputs, const json_t *result, const js
   }
 }
 
+static void take_requests(struct plan_requests *requests, const json_t *point, double layers) {
+  const json_t *samples = json_object_get(json_object_get(point, "first_token_s"), "samples");
+  requests->n = 0;
+  for (size_t i = 0; i < json_array_size(samples) && requests->n < PLAN_REQUESTS_MAX; i++) {
+    double ttft_s = json_number_value(json_array_get(samples, i));
+    if (ttft_s > 0) requests->ttft_s[requests->n++] = ttft_s * layers;
+  }
+}
+
 /* R and W may be unknown (an emulated drive): then they follow from bandwidths. */
 static double time_of(const json_t *summary, const char *key, double layers) {
   double value = number(summary, key) * layers;
@@ -300,6 +309,11 @@ int plan_take_result(struct plan_inputs *inputs, struct plan_uncertainty *u,
   if (count_of(summary, "n_tokens", TOKENS_MAX) == 0) return missing("summary.n_tokens", error);
   inputs->cost.context_tokens = n_tokens > 0 ? n_tokens : number(summary, "n_tokens");
   take_fits(inputs, result, summary, sweep, layers);
+  if (sweep)
+    take_requests(
+        &inputs->requests,
+        find_point(result, "overlap", number(summary, "n_tokens"), number(summary, "best_alpha")),
+        layers);
   struct spreads s = sweep ? sweep_spreads(result, summary) : calibrate_spreads(result, summary);
   *u = (struct plan_uncertainty){
       inputs->compute_s_per_token * s.compute.low, inputs->compute_s_per_token * s.compute.high,

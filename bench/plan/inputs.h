@@ -14,6 +14,13 @@
 #include "model/cost.h"
 #include "model/fit.h"
 
+/* First tokens as a sweep observed them, at the alpha that suited it best: requests of a run. */
+#define PLAN_REQUESTS_MAX 64
+struct plan_requests {
+  int n; /* 0 where none were observed */
+  double ttft_s[PLAN_REQUESTS_MAX];
+};
+
 /* T(n_new, n_past), R(bytes), W(bytes) fitted to a measurement, all layers of the model. */
 struct plan_fit {
   bool compute_known, read_known, write_known;
@@ -51,6 +58,7 @@ struct plan_inputs {
   double acceptance, drafted, draft_share;
   double drive_usd, writes_per_day, warranty_years, write_amplification;
   struct plan_fit fit;
+  struct plan_requests requests;
 };
 
 enum plan_kind {

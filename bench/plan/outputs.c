@@ -162,6 +162,7 @@ static const struct plan_output outputs_table[] = {
     OUT(DISAGGREGATION, gates_passed, COUNT, "of the six gates"),
     OUT(GOODPUT, usd_per_request, USD, "GPU time of one request at B"),
     OUT(GOODPUT, usd_per_accepted, USD, "per accepted result"),
+    OUT(GOODPUT, goodput_share, RATIO, "of observed requests within the SLA"),
     OUT(GOODPUT, productive_share, RATIO, "GPU time that becomes accepted output"),
     OUT(GOODPUT, speculative_speedup, REAL, "by speculative decoding"),
     OUT(GOODPUT, breakeven_acceptance, RATIO, "acceptance from which it pays"),

@@ -64,7 +64,7 @@ struct plan_outputs {
   double transfer_s, transfer_share, prefill_gpus, decode_gpus, prefill_utilization,
       decode_utilization, disaggregated_ttft_s, gates_passed;
   /* goodput: work that counts */
-  double usd_per_request, usd_per_accepted, productive_share, speculative_speedup,
+  double usd_per_request, usd_per_accepted, goodput_share, productive_share, speculative_speedup,
       breakeven_acceptance;
   /* wear: drives wear */
   double endurance_bytes, written_bytes_per_request, wear_years, drive_writes_per_day,

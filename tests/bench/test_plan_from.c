@@ -203,3 +203,27 @@ Test(plan_from, writes_are_fitted_and_carried_to_other_lengths) {
   expect(outputs.write.fixed_s, 0, "a bandwidth that was typed has no fixed part");
   json_decref(result);
 }
+
+Test(plan_from, observed_first_tokens_are_held_against_the_sla) {
+  json_t *result = result_of(SWEEP);
+  json_t *point = json_array_get(json_object_get(result, "points"), 1);
+  json_object_set_new(point, "first_token_s",
+                      json_pack("{s:[f, f, f, f, n]}", "samples", 0.1, 0.15, 0.3, 0.1));
+  struct plan_inputs inputs;
+  struct plan_uncertainty u;
+  struct plan_outputs outputs;
+  struct error error = {0};
+  cr_assert_eq(take(result, &inputs, &u, 0, &error), 0, "%s", error.message);
+  cr_assert_eq(inputs.requests.n, 4);
+  expect(inputs.requests.ttft_s[1], 0.3, "of 80 layers");
+  inputs.sla_tpot_s = 10;
+  plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+  expect(outputs.goodput_share, 0.75, "0.6 s is over the 0.4 s promised");
+  inputs.sla_tpot_s = 1e-6;
+  plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+  cr_assert_eq(outputs.goodput_share, 0.0);
+  plan_inputs_default(&inputs);
+  plan_evaluate(&inputs, PLAN_SECTIONS, &outputs);
+  cr_assert(isnan(outputs.goodput_share), "nothing was observed");
+  json_decref(result);
+}
