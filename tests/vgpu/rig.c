@@ -10,7 +10,7 @@
 
 #include "kernels/element.h"
 
-#define ARENA_BYTES ((size_t)1 << 30)
+#define ARENA_BYTES ((size_t)64 << 30) /* of address space; pages come when they are touched */
 
 static char *read_text(const char *path) {
   FILE *file = fopen(path, "re");

@@ -53,7 +53,8 @@ struct ptx_options {
   bool any_memory;  /* do not report reads of memory that nobody wrote */
   bool any_order;   /* do not report races in shared memory */
   int threads;      /* blocks run on so many threads; 0: as many as there are CPUs */
-  uint64_t steps_max; /* instructions of one warp, then it is taken for endless; 0: 2^31 */
+  uint64_t first_block; /* those before it, in order, are not run: of a huge grid, the end */
+  uint64_t steps_max;   /* instructions of one warp, then it is taken for endless; 0: 2^31 */
 };
 
 struct ptx_launch {

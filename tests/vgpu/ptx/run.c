@@ -131,6 +131,7 @@ int ptx_run(const struct ptx_kernel *kernel, const struct ptx_launch *launch, st
                     .launch = launch,
                     .options = options,
                     .n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2],
+                    .next_block = options->first_block,
                     .error = &first};
   if (arena_view_begin(arena, &run.memory) < 0) return error_set(error, -ENOMEM, "no memory");
   run_all(&run);
