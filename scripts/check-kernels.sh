@@ -7,7 +7,8 @@
 # launch on the GPU then fails. And a change that costs a kernel its occupancy should be seen in
 # review.
 # Rules beside equality with the table: no spills, no stack, at most 48 KiB of static shared memory,
-# at most 227 KiB in all, at least one block an SM.
+# at most 227 KiB in all, at least one block an SM; every module's image for every target is there,
+# and PTX is labelled with an ISA version that drivers of CUDA 12.0 take (8.0).
 set -u
 update=
 [ "${1:-}" = --update ] && { update=1; shift; }
@@ -47,6 +48,25 @@ measured() {
   done
 }
 
+# What is wrong with the images of each module of MODULE_TABLE.
+images() {
+  local module form file version target
+  for module in $(printf '#include "%s"\n#define LINE(m) m\nMODULE_TABLE(LINE)\n' "$header" |
+      "${CC:-cc}" -E -P -xc - | tail -n 1); do
+    for form in sm_90a.cubin sm_80.cubin compute_90a.ptx compute_80.ptx; do
+      file=$logs/$module.$form
+      [ -s "$file" ] || { echo "error $module: no image $form" && continue; }
+      [ "${form##*.}" = ptx ] || continue
+      target=${form#compute_}
+      grep -q "^\.target sm_${target%.ptx}\b" "$file" ||
+        echo "error $module: $form is of another target"
+      version=$(sed -n 's/^\.version //p' "$file" | head -n 1)
+      [ "${version/./}" -le 80 ] ||
+        echo "error $module: $form is of ISA $version, which drivers of CUDA 12.0 refuse"
+    done
+  done
+}
+
 # Joins both and adds blocks an SM: registers come in units of 256 a warp from 65536; shared memory
 # is 233472 bytes an SM on 9.0 and 167936 on 8.0, 1024 of them taken a block; 2048 threads, 32
 # blocks.
@@ -78,7 +98,7 @@ report() {
 }
 
 status=0
-result=$(report)
+result=$(report; images)
 if grep '^error' <<<"$result"; then status=1; fi
 rows=$(
   echo "# target kernel threads registers static_bytes dynamic_bytes blocks_per_sm"

@@ -1,8 +1,13 @@
 /*
  * Compares our own declarations with NVIDIA's headers, at compile time, where
- * those are installed; elsewhere this file is empty. It makes no code.
+ * those are installed; elsewhere only that the oldest driver has all of them. It makes no code.
  */
 #include "kernels/cuda/driver.h"
+
+#define CHECK_AGE(member, symbol, abi, parameters)                                                 \
+  _Static_assert((abi) <= DRIVER_API_VERSION,                                                      \
+                 #symbol " is newer than the oldest driver that serves");
+DRIVER_TABLE(CHECK_AGE)
 
 #if __has_include(<cudaTypedefs.h>) && __has_include(<cuda.h>)
 #include <cuda.h>

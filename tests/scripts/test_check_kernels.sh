@@ -26,7 +26,7 @@ trap 'rm -rf "$copy"' EXIT
 breaks() {
   local said
   rm -f "$copy"/*
-  cp "$logs"/*.cubin.log "$copy"
+  cp "$logs"/*.cubin.log "$logs"/*.cubin "$logs"/*.ptx "$copy"
   sed -i -E "$3" "$copy/attention.sm_90a.cubin.log"
   said=$("$check" "$copy" 2>&1) && fail "$1: not noticed"
   grep -qE -- "$2" <<<"$said" || fail "$1: expected '$2', got: $said"
@@ -41,6 +41,23 @@ breaks "static shared memory" 'static shared memory of 80000' \
 breaks "too many registers" 'not one block fits' 's/Used [0-9]+ reg/Used 2000 reg/'
 breaks "a kernel that no image has" 'refill_attention_64 sm_90a: no image' \
   's/refill_attention_64/refill_other/'
+
+# breaks_image WHAT PATTERN COMMAND: the same with the images.
+breaks_image() {
+  local said
+  rm -f "$copy"/*
+  cp "$logs"/*.cubin.log "$logs"/*.cubin "$logs"/*.ptx "$copy"
+  (cd "$copy" && eval "$3")
+  said=$("$check" "$copy" 2>&1) && fail "$1: not noticed"
+  grep -qE -- "$2" <<<"$said" || fail "$1: expected '$2', got: $said"
+}
+
+breaks_image "an image is missing" 'error norm: no image sm_80.cubin' 'rm norm.sm_80.cubin'
+breaks_image "an empty image" 'error rope: no image compute_80.ptx' ': >rope.compute_80.ptx'
+breaks_image "PTX for drivers of CUDA 13" 'error pages: compute_80.ptx is of ISA 9.0' \
+  "sed -i 's/^\.version .*/.version 9.0/' pages.compute_80.ptx"
+breaks_image "PTX of another target" 'error fp8: compute_80.ptx is of another target' \
+  "sed -i 's/^\.target .*/.target sm_90/' fp8.compute_80.ptx"
 
 mkdir "$copy/empty"
 "$check" "$copy/empty" 2>/dev/null
