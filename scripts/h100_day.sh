@@ -6,6 +6,8 @@
 #   TARGET   directory on the NVMe drive (default: .)
 #   DEVICE   cuda:N (default: cuda)      MODELS   presets (default: llama-3-8b llama-3-70b)
 #   BUILD    folder of the build         BUDGET_S seconds for all of it (default: 600)
+#   SMALL_MODEL  of the comparison with and without CUDA graphs (default: llama-3.2-1b)
+#   PART_BUDGET  --budget of calibrate and of each sweep (default: 60s, FP8 40s)
 #   CUDA_LIBDIR  directory of cuBLASLt and cuDNN, as --cuda-libdir
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -62,14 +64,20 @@ refill check 180 verify --all ${CHECK_MODEL:+--model "$CHECK_MODEL"} \
 for model in "${models[@]}"; do
   name=$(basename "$model" .json)
   run=(--model "$model" --page-tokens "$page")
-  refill "calibrate-$name" 90 calibrate "${run[@]}" --tokens "$tokens" --budget 60s \
-    --profile "$out/profile-$name.json"
-  refill "sweep-$name" 90 sweep "${run[@]}" --tokens "$tokens" --budget 60s \
+  refill "calibrate-$name" 90 calibrate "${run[@]}" --tokens "$tokens" \
+    --budget "${PART_BUDGET:-60s}" --profile "$out/profile-$name.json"
+  refill "sweep-$name" 90 sweep "${run[@]}" --tokens "$tokens" --budget "${PART_BUDGET:-60s}" \
     --trace "$out/trace-$name.json"
-  refill "sweep-$name-fp8" 60 sweep "${run[@]}" --tokens "$tokens" --budget 40s --dtype fp8 \
-    --kv-dtype fp8
+  refill "sweep-$name-fp8" 60 sweep "${run[@]}" --tokens "$tokens" \
+    --budget "${PART_BUDGET:-40s}" --dtype fp8 --kv-dtype fp8
   refill "sweep-$name-builtin" 45 sweep "${run[@]}" --tokens "$tokens" --alpha 0,0.5 --repeat 3 \
     --attention builtin
+done
+# Graphs should show at few tokens of a small model, and nowhere else (kernels/cuda/graphs.h).
+small=${SMALL_MODEL:-llama-3.2-1b}
+for when in on off; do
+  refill "graphs-$when" 30 sweep --model "$small" --page-tokens "$page" \
+    --tokens "${SMALL_TOKENS:-256}" --alpha 0.5,0.75 --repeat 5 --store off --cuda-graphs "$when"
 done
 if "$refill" report --help >/dev/null 2>&1; then
   shopt -s nullglob

@@ -118,6 +118,7 @@ static int leave_trace(struct sweeping *all, struct error *error) {
   struct point point = *summary.best;
   int64_t wrong_before = sweep->group.wrong_pages;
   unsigned legs = LEG_READ | LEG_COMPUTE | (all->options->store ? LEG_WRITE : 0);
+  sweep->group.deadline_s = 0; /* --budget may be over; this run was asked for all the same */
   int failed = group_leg(&sweep->group, &point, legs, error);
   struct publish publish;
   if (!failed)
