@@ -28,16 +28,23 @@ static const struct table_column row_columns[] = {
     {.title = "depth", .name = "queue_depth", .kind = TABLE_COUNT},
     {.title = "rate", .name = "bytes_per_s", .kind = TABLE_RATE},
     {.title = "+-", .name = "half_width", .kind = TABLE_PERCENT, .digits = 0},
-    {.title = "layer", .name = "layer_s", .kind = TABLE_SECONDS},
-    {.title = "R or W", .name = "s_per_token", .kind = TABLE_SECONDS},
+    {.title = "writes", .name = "mixed_write_bytes_per_s", .kind = TABLE_RATE, .optional = true},
+    {.title = "a layer", .name = "layer_s", .kind = TABLE_SECONDS},
+    {.title = "a token: R, W", .name = "s_per_token", .kind = TABLE_SECONDS},
     {.title = "page p50", .name = "page_latency_p50_s", .kind = TABLE_SECONDS},
     {.title = "p99", .name = "page_latency_p99_s", .kind = TABLE_SECONDS},
     {.title = "p99.9", .name = "page_latency_p999_s", .kind = TABLE_SECONDS},
-    {.title = "request", .name = "stream_bytes_per_s", .kind = TABLE_RATE},
+    {.title = "one request", .name = "stream_bytes_per_s", .kind = TABLE_RATE, .optional = true},
+    {.title = "its R", .name = "stream_read_s_per_token", .kind = TABLE_SECONDS, .optional = true},
     {.title = "CPU", .name = "cpu_s_per_gb", .unit = "s/GB", .kind = TABLE_REAL, .digits = 3},
-    {.title = "checked", .name = "checked_share", .kind = TABLE_PERCENT, .digits = 0},
-    {.title = "checks' cost", .name = "check_cost", .kind = TABLE_CHANGE, .digits = 0},
-    {.title = "fio", .name = "fio_ratio", .unit = "ours/fio", .kind = TABLE_REAL, .digits = 3},
+    {.title = "checked", .name = "checked_share", .kind = TABLE_PERCENT, .optional = true},
+    {.title = "checks' cost", .name = "check_cost", .kind = TABLE_CHANGE, .optional = true},
+    {.title = "fio",
+     .name = "fio_ratio",
+     .unit = "ours/fio",
+     .kind = TABLE_REAL,
+     .digits = 3,
+     .optional = true},
     {.title = "#wrong", .name = "wrong_blocks", .unit = "blocks", .kind = TABLE_COUNT},
     {.title = "cold", .name = "cold", .kind = TABLE_TEXT},
 };
@@ -73,19 +80,23 @@ static void add_row(struct table *table, const struct storage_lab *lab, const st
   table_real(table, (double)setting->payload_bytes);
   table_real(table, setting->page_tokens);
   table_count(table, setting->queue_depth);
+  double stream = median_of(&row->stream_bytes_per_s);
+  bool mixed = setting->rw == LAB_MIXED;
   const double values[] = {rate,
                            interval_relative_half_width(stats_interval(rates, 1)),
+                           mixed ? median_of(&row->write_bytes_per_s) : NAN,
                            lab_row_layer_s(row, rate, tokens),
                            lab_row_s_per_token(row, rate),
                            latency_quantile_s(latency, 0.5),
                            latency_quantile_s(latency, 0.99),
                            latency_quantile_s(latency, 0.999),
-                           median_of(&row->stream_bytes_per_s),
+                           stream,
+                           lab_row_s_per_token(row, stream),
                            median_of(&row->cpu_s_per_gb),
                            row->checked_blocks > 0 ? lab_row_checked_share(row) : NAN,
                            rate / median_of(&row->unchecked_bytes_per_s) - 1,
                            median_of(&row->fio_ratio)};
-  table_reals(table, 12, values);
+  table_reals(table, sizeof values / sizeof *values, values);
   if (row->checked_blocks > 0)
     table_count(table, row->wrong_blocks);
   else
@@ -124,11 +135,15 @@ struct table *storage_targets_table(const struct storage_lab *lab,
   for (int i = 0; i < lab->n_targets; i++) {
     struct lab_summary summary = lab_summarise(lab, compute, i, alpha);
     const struct target *target = &lab->targets[i].members[0].target;
-    char best[160];
+    char best[160], drive[160];
     storage_name_setting(summary.read, best, sizeof best);
     table_row(table);
     table_text(table, lab->targets[i].name);
-    table_text(table, target->model[0] ? target->model : target->drive);
+    int more = lab->targets[i].n_members - 1;
+    int used =
+        snprintf(drive, sizeof drive, "%s", target->model[0] ? target->model : target->drive);
+    if (more > 0 && used > 0) snprintf(drive + used, sizeof drive - (size_t)used, " +%d", more);
+    table_text(table, drive);
     table_text(table, target->filesystem);
     table_text(table, best);
     const double values[] = {summary.read_s_per_token,    summary.write_s_per_token,

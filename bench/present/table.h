@@ -51,6 +51,7 @@ struct table_column {
   const char *unit;  /* second header row of TEXT, COUNT and REAL; NULL: none */
   enum table_kind kind;
   int digits; /* REAL, PERCENT, CHANGE: digits after the point */
+  bool optional; /* not printed where no row has a value; CSV has it all the same */
 };
 
 struct table;

@@ -26,6 +26,7 @@ struct style {
   double divisor;   /* of base units */
   int decimals;
   int width; /* characters */
+  bool hidden;
 };
 
 struct unit {
@@ -174,6 +175,7 @@ struct line {
 static void put(struct line *line, const struct table *table, int column, const struct style *style,
                 const char *text) {
   int blanks = style->width - width_of(text);
+  if (style->hidden) return;
   bool left = table->columns[column].kind == TABLE_TEXT;
   if (column > 0) line->blanks += GAP;
   if (!left) line->blanks += blanks;
@@ -199,7 +201,7 @@ static void print_header(const struct table *table, const struct style *styles, 
   bool units = false;
   for (int i = 0; i < table->n_columns; i++) {
     put(&line, table, i, &styles[i], table->columns[i].title);
-    units = units || styles[i].unit[0];
+    units = units || (styles[i].unit[0] && !styles[i].hidden);
   }
   end_line(&line);
   if (!units) return;
@@ -218,6 +220,13 @@ static void print_rows(const struct table *table, const struct style *styles, FI
   }
 }
 
+static bool is_empty(const struct table *table, int column) {
+  for (int row = 0; row < table->n_rows; row++) {
+    if (table_cell_at(table, row, column)->holds != CELL_MISSING) return false;
+  }
+  return true;
+}
+
 int table_print(const struct table *table, FILE *stream) {
   if (!table) return -ENOMEM;
   struct style styles[TABLE_COLUMNS_MAX];
@@ -225,6 +234,7 @@ int table_print(const struct table *table, FILE *stream) {
   for (int i = 0; i < table->n_columns; i++) {
     const struct table_column *column = &table->columns[i];
     choose_style(table, i, &styles[i]);
+    styles[i].hidden = column->optional && is_empty(table, i);
     styles[i].width = wider(wider(0, column->title), styles[i].unit);
     for (int row = 0; row < table->n_rows; row++)
       styles[i].width = wider(styles[i].width,

@@ -70,6 +70,26 @@ Test(table, aligns_texts_left_and_numbers_right) {
                 "recompute      512  987.0      -  -\n");
 }
 
+/* An optional column without a value is not printed; CSV has it, so that programs find it. */
+Test(table, optional_columns_are_printed_where_they_say_something) {
+  static const struct table_column columns[] = {
+      {.title = "a", .name = "a", .kind = TABLE_COUNT},
+      {.title = "fio", .name = "ratio", .unit = "x", .kind = TABLE_REAL, .optional = true},
+      {.title = "b", .name = "b", .kind = TABLE_COUNT, .optional = true},
+  };
+  for (int given = 0; given < 2; given++) {
+    struct table *table = table_new(columns, COUNT_OF(columns));
+    table_row(table);
+    table_count(table, 1);
+    table_real(table, given ? 2 : NAN);
+    table_count(table, 3);
+    char *csv = printed(print_csv, table);
+    cr_expect_not_null(strstr(csv, "a,ratio,b"), "%s", csv);
+    free(csv);
+    expect(table, given ? "a  fio  b\n     x\n1    2  3\n" : "a  b\n1  3\n");
+  }
+}
+
 Test(table, one_unit_holds_for_a_column) {
   EXPECT_COLUMN(TABLE_SECONDS, 0, "    t\n   us\n 20.0\n330.0\n", 20e-6, 330e-6);
   EXPECT_COLUMN(TABLE_SECONDS, 0, "     t\n    us\n  50.0\n2000.0\n", 50e-6, 2e-3);

@@ -57,7 +57,8 @@ def main(directory):
     print(f"# The storage lab against fio\n\n{host.get('cpu_model') or 'a box'}, "
           f"refill {first['refill']['version']}, {first['started']}. Medians of "
           f"{first['rounds']} alternating pairs with their 95% interval; targets: {RATE_MIN} of "
-          f"fio's rate, {CPU_MAX} times its CPU per GB, {CHECKED_MIN} of the rate without checks.\n")
+          f"fio's rate, {CPU_MAX} times its CPU per GB, {CHECKED_MIN} of the rate "
+          "without checks.\n")
     head = ["where", "", "page", "depth", "GB/s", "rate over fio's", "CPU/GB over fio's",
             "over unchecked", "% checked", "target"]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
