@@ -109,6 +109,7 @@ function contentOf(result) {
     nodes.push(el("details", {}, el("summary", {}, "All points as a table"), sweepTable(result)));
   }
   if (list(result.compute).length) specs.push(computeChart(result), rooflineChart(result));
+  nodes.push(...[partsTable(result), layersTable(result)].filter(Boolean));
   if (list(result.storage).length) {
     specs.push(storageChart(result));
     nodes.push(storageTable(result));

@@ -83,6 +83,7 @@ def check_page(browser):
         "T, compute per token",
         "What each target gives",
         "Reads over page size",
+        "Each part alone",
         "Latency against rate",
         "one, ",
         "faster",
