@@ -50,7 +50,7 @@ struct table_column {
   const char *name;  /* CSV header: the result's field name, with its unit */
   const char *unit;  /* second header row of TEXT, COUNT and REAL; NULL: none */
   enum table_kind kind;
-  int digits; /* REAL, PERCENT, CHANGE: digits after the point */
+  int digits;    /* REAL, PERCENT, CHANGE: digits after the point */
   bool optional; /* not printed where no row has a value; CSV has it all the same */
 };
 
