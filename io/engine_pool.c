@@ -113,6 +113,7 @@ static void *run_thread(void *argument) {
     if (self->done.count >= self->wanted) pthread_cond_signal(&self->work_done);
   }
   bool is_last = --self->n_running == 0 && self->is_abandoned;
+  if (self->n_running == 0) pthread_cond_signal(&self->work_done);
   pthread_mutex_unlock(&self->mutex);
   if (is_last) free_all(self);
   return NULL;
@@ -141,13 +142,17 @@ int pool_submit(struct io_engine *engine, const struct io_request *requests, int
   return taken;
 }
 
+static struct timespec timespec_of(double seconds) {
+  struct timespec time = {.tv_sec = (time_t)seconds};
+  time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+  return time;
+}
+
 /* Waits, mutex held, until `wanted` completions are there or the time is over. */
 static void wait_for_done(struct pool_engine *self, int wanted, double timeout_s) {
   if (!(timeout_s > 0) || self->done.count >= wanted) return;
   double deadline_s = engine_deadline_s(timeout_s < TIMEOUT_S_MAX ? timeout_s : TIMEOUT_S_MAX);
-  struct timespec deadline;
-  deadline.tv_sec = (time_t)deadline_s;
-  deadline.tv_nsec = (long)((deadline_s - (double)deadline.tv_sec) * 1e9);
+  struct timespec deadline = timespec_of(deadline_s);
   self->wanted = wanted;
   while (self->done.count < wanted) {
     if (pthread_cond_timedwait(&self->work_done, &self->mutex, &deadline) == ETIMEDOUT) break;
@@ -179,32 +184,36 @@ int pool_reap(struct io_engine *engine, struct io_completion *completions, int m
 
 /* ---- opening and closing ---------------------------------------------------------------- */
 
-/* Waits for the threads to end, until a time. */
-static void join_threads(struct pool_engine *self) {
-  struct timespec deadline;
-  clock_gettime(CLOCK_MONOTONIC, &deadline);
-  deadline.tv_sec += (time_t)CLOSE_TIMEOUT_S;
-  for (int i = 0; i < self->n_threads; i++) {
-    if (pthread_clockjoin_np(self->threads[i], NULL, CLOCK_MONOTONIC, &deadline) != 0)
-      pthread_detach(self->threads[i]);
+/* Waits for the threads to end, until a time; true when they have. */
+static bool join_threads(struct pool_engine *self) {
+  double deadline_s = engine_deadline_s(CLOSE_TIMEOUT_S);
+  struct timespec deadline = timespec_of(deadline_s);
+  pthread_mutex_lock(&self->mutex);
+  self->is_closing = true;
+  pthread_cond_broadcast(&self->work_came);
+  while (self->n_running > 0) {
+    if (pthread_cond_timedwait(&self->work_done, &self->mutex, &deadline) == ETIMEDOUT) break;
   }
+  self->is_abandoned = self->n_running > 0;
+  bool has_ended = !self->is_abandoned;
+  pthread_t threads[THREADS_MAX]; /* whoever is left behind may free the engine from here on */
+  int n_threads = self->n_threads;
+  memcpy(threads, self->threads, sizeof threads);
+  pthread_mutex_unlock(&self->mutex);
+  for (int i = 0; i < n_threads; i++) {
+    if (has_ended)
+      pthread_join(threads[i], NULL);
+    else
+      pthread_detach(threads[i]);
+  }
+  return has_ended;
 }
 
 /* Threads finish what was submitted, then end. Those that a drive never answers are left behind,
  * with the engine that they will look at if it ever does. */
 void pool_close(struct io_engine *engine) {
   struct pool_engine *self = (struct pool_engine *)engine;
-  if (self == NULL) return;
-  pthread_mutex_lock(&self->mutex);
-  self->is_closing = true;
-  pthread_cond_broadcast(&self->work_came);
-  pthread_mutex_unlock(&self->mutex);
-  join_threads(self);
-  pthread_mutex_lock(&self->mutex);
-  self->is_abandoned = self->n_running > 0;
-  bool is_abandoned = self->is_abandoned;
-  pthread_mutex_unlock(&self->mutex);
-  if (!is_abandoned) free_all(self);
+  if (self != NULL && join_threads(self)) free_all(self);
 }
 
 static int allocate(struct pool_engine *self, const struct io_engine_config *config) {
