@@ -96,6 +96,34 @@ Test(storage_lab, data_is_made_once_and_read_right) {
   remove_directory(path);
 }
 
+static int open_bytes(struct lab_target *target, const char *name, uint64_t bytes) {
+  struct lab_target_config config = {.name = name, .working_set_bytes = bytes};
+  struct error error = {0};
+  return lab_target_open(target, &config, &error);
+}
+
+/* A larger file serves a smaller working set; one that is too small goes, unless a run holds it. */
+Test(storage_lab, data_files_do_not_pile_up) {
+  char path[PATH_MAX];
+  make_directory(path);
+  static struct lab_target target, other;
+  open_lab(&target, path, 0);
+  lab_target_close(&target);
+  cr_assert_eq(open_bytes(&target, path, WORKING_SET / 2), 0);
+  cr_expect_eq(target.members[0].made_s, 0, "made again");
+  cr_expect_eq(target.members[0].bytes, WORKING_SET / 2);
+  cr_assert_eq(open_bytes(&other, path, WORKING_SET * 2), 0);
+  cr_expect_gt(other.members[0].made_s, 0);
+  cr_expect_eq(files_in(path), 2, "the smaller one is in use");
+  lab_target_close(&target);
+  lab_target_close(&other);
+  cr_assert_eq(open_bytes(&other, path, WORKING_SET), 0);
+  cr_expect_eq(other.members[0].bytes, WORKING_SET);
+  cr_expect_eq(files_in(path), 1, "the smaller one is gone");
+  lab_target_close(&other);
+  remove_directory(path);
+}
+
 /* One byte of the file differs: the pass that walks over all of it finds one wrong block. */
 Test(storage_lab, a_damaged_byte_is_found) {
   char path[PATH_MAX];

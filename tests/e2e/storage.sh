@@ -66,6 +66,16 @@ expect 0 "$refill" storage --target "$work/a" "${tiny[@]}" --page-tokens 16 --la
 json "$work/files.json" \
   'sorted(bool(x["refused"]) for x in r["rows"]) == [False] * 2 + [True] * 4'
 
+# Killed while it makes pages or writes new ones: the next run goes on from there.
+mkdir "$work/killed"
+killed=("$refill" storage --target "$work/killed" --working-set 64MiB --model mha-125m --time 50ms
+  --repeat 1 --page-tokens 16 --queue-depth 4 --layout file-per-page --write-to fresh)
+for after in 0.1 0.2 0.4 0.5; do timeout -s KILL $after "${killed[@]}" >/dev/null; done 2>/dev/null
+expect 0 "${killed[@]}" -o "$work/killed.json"
+json "$work/killed.json" 'all(x["wrong_bytes"] == 0 and not x["refused"] for x in r["rows"])'
+[ -z "$(ls -d "$work"/killed/refill-pages-new-* 2>/dev/null)" ] || fail "new pages were left"
+rm -r "$work/killed"
+
 # A damaged block fails the run.
 cp "$(ls "$work"/a/refill-*.kv | head -1)" "$work/b/named.kv"
 printf 'damage' | dd of="$work/b/named.kv" bs=1 seek=9000000 conv=notrunc 2>/dev/null
