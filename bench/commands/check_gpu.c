@@ -50,7 +50,7 @@ static const struct {
 struct checking {
   const struct options *options;
   char device[64];
-  const char *attention; /* of the steps to come */
+  const char *attention, *graphs; /* of the steps to come */
   struct {
     enum verdict verdict;
     double seconds;
@@ -110,6 +110,7 @@ static void command_of(const struct checking *all, int step, struct arguments *a
   add(arguments, "--device", all->device);
   add(arguments, "--cuda-libdir", options->cuda_libdir);
   add(arguments, "--attention", all->attention);
+  add(arguments, "--cuda-graphs", all->graphs);
   if (step < CUDA_STEPS_N) {
     add(arguments, "--step", steps[step].name);
     return;
@@ -176,6 +177,10 @@ static void fall_back(struct checking *all, int step) {
   if (step == CUDA_STEP_CUDNN && !passed && strcmp(all->options->attention, "auto") == 0) {
     all->attention = "builtin";
     degrade(all, "attention is builtin, not cuDNN (--attention builtin)", found);
+  }
+  if (step == CUDA_STEP_GRAPHS && !passed) {
+    all->graphs = "off";
+    degrade(all, "layers are launched kernel by kernel (--cuda-graphs off)", found);
   }
   if (step == CUDA_STEP_GEMM_FP8 && !passed) degrade(all, "bf16 only (--dtype bf16)", found);
   if (step == CUDA_STEP_COPIES && strstr(found, "can NOT be pinned"))
@@ -281,6 +286,7 @@ int check_gpu(const struct options *options, struct error *error) {
   if (!all) return command_exit_code(error_set(error, -ENOMEM, "no memory for the checks"));
   all->options = options;
   all->attention = options->attention;
+  all->graphs = options->cuda_graphs;
   int failed = rig_device_name(options, all->device, sizeof all->device, error);
   if (!failed) failed = run_steps(all, error);
   if (!failed) failed = report(all, error);

@@ -63,9 +63,10 @@ int selftest_run(const struct selftest *test, enum cuda_step step, char *found, 
                  struct error *error) {
   struct bed bed;
   found[0] = '\0';
-  if (step == CUDA_STEP_LAYER) return selftest_layer(test, ELEMENT_BF16, found, bytes, error);
-  if (step == CUDA_STEP_LAYER_FP8)
-    return selftest_layer(test, ELEMENT_FP8_E4M3, found, bytes, error);
+  if (step == CUDA_STEP_LAYER || step == CUDA_STEP_GRAPHS || step == CUDA_STEP_LAYER_FP8)
+    return selftest_layer(test, step == CUDA_STEP_LAYER_FP8 ? ELEMENT_FP8_E4M3 : ELEMENT_BF16,
+                          step == CUDA_STEP_GRAPHS ? DEVICE_GRAPHS_ON : DEVICE_GRAPHS_OFF, found,
+                          bytes, error);
   if (step < 0 || step >= CUDA_STEPS_N)
     return error_set(error, -EINVAL, "the plugin has no step %d", (int)step);
   if (bed_open(&bed, test, error) == 0) {

@@ -78,7 +78,7 @@ void selftest_gemm_fp8(struct bed *bed);
 void selftest_cudnn(struct bed *bed);
 
 /* selftest_layer.c: opens the device itself; writes to found[bytes]. */
-int selftest_layer(const struct selftest *test, enum element element, char *found, size_t bytes,
-                   struct error *error);
+int selftest_layer(const struct selftest *test, enum element element, enum device_graphs graphs,
+                   char *found, size_t bytes, struct error *error);
 
 #endif

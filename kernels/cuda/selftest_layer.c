@@ -87,8 +87,8 @@ static int compare(const float *got, const float *wanted, double allowed, char *
   return error_set(error, -EBADMSG, "the last state is off by %.4f, %.2f is allowed", off, allowed);
 }
 
-int selftest_layer(const struct selftest *test, enum element element, char *found, size_t bytes,
-                   struct error *error) {
+int selftest_layer(const struct selftest *test, enum element element, enum device_graphs graphs,
+                   char *found, size_t bytes, struct error *error) {
   const size_t page_bytes = 2 * (size_t)PAGE_TOKENS * (size_t)(tiny.kv_heads * tiny.head_dim) *
                             element_bytes(element);
   const struct device_config config = {.shape = tiny,
@@ -104,6 +104,7 @@ int selftest_layer(const struct selftest *test, enum element element, char *foun
                                        .seed = SEED,
                                        .argument = test->index,
                                        .attention = test->attention,
+                                       .graphs = graphs,
                                        .library_directory = test->directory};
   int32_t tokens[TOKENS];
   float wanted[256];

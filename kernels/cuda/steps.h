@@ -24,7 +24,8 @@
   X(GEMM_FP8, "gemm-fp8", "cuBLASLt in FP8 against the reference", COPIES)                         \
   X(CUDNN, "cudnn", "cuDNN's attention against the builtin one", ATTENTION)                        \
   X(LAYER, "layer", "two layers and the head against the reference", GEMM)                         \
-  X(LAYER_FP8, "layer-fp8", "the same in FP8, with the cache in FP8", GEMM_FP8)
+  X(LAYER_FP8, "layer-fp8", "the same in FP8, with the cache in FP8", GEMM_FP8)                    \
+  X(GRAPHS, "graphs", "the layers as CUDA graphs", LAYER)
 
 enum cuda_step {
 #define STEP_ID(id, name, what, needs) CUDA_STEP_##id,

@@ -12,12 +12,17 @@ A=(verify --all --model tests/shapes/tiny.json --tokens 33 --page-tokens 16)
 
 run VGPU_LEAKS=1 -- "${A[@]}"
 expects 0 "a sound GPU" \
-  'r["pass"] and not r["degraded"] and set(v.values()) == {"pass"} and len(v) == 17'
+  'r["pass"] and not r["degraded"] and set(v.values()) == {"pass"} and len(v) == 18'
 
 run VGPU_CUDNN_REFUSES=9 -- "${A[@]}"
 expects 0 "cuDNN compiles nothing: the rest goes on with builtin" \
   'v["cudnn"] == "skipped" and v["reload"] == "pass" and "builtin" in r["degraded"][0]
     and "builtin" in found["layer"]'
+
+run VGPU_FAIL=cuStreamBeginCapture:1 -- "${A[@]}"
+expects 1 "layers cannot be captured: the rest goes on without graphs" \
+  'v["graphs"] == "FAIL" and v["reload"] == v["pipeline"] == "pass"
+    and any("cuda-graphs off" in d for d in r["degraded"])'
 
 run VGPU_CAPABILITY=80 -- "${A[@]}"
 expects 0 "an A100 has no FP8" \
