@@ -57,6 +57,7 @@ static const struct {
     {"sync-at", "end,layer", "[\"end\", \"layer\"]"},
     {"streams", "8", "8"},
     {"stream-order", "first-come", "\"first-come\""},
+    {"check-bytes", "all", "\"all\""},
     {"attention", "builtin", "\"builtin\""},
     {"cuda-graphs", "on", "\"on\""},
     {"gemm-tune", "off", "false"},
