@@ -54,6 +54,9 @@ static struct device *open_device(const char *name, struct shape shape, enum ele
   if (code == -95 && strstr(error.message, "no NVIDIA driver"))
     cr_skip_test("SKIPPED: the virtual GPU is not on the loader's path: run by make vgpu");
   cr_assert_eq(code, 0, "%s: %s", name, error.message);
+  /* A device that helped itself would hide what it gave up. */
+  cr_assert_eq(device->info.n_degraded, 0, "%s: %s", name, device->info.degraded[0]);
+  cr_assert_eq(device->info.element, element);
   return device;
 }
 
