@@ -16,7 +16,8 @@ fi
 
 # "symbol version" of each entry of the table.
 entries() {
-  printf '#include "kernels/cuda/driver.h"\n#define LINE(m, s, v, p) @ s v @\nDRIVER_TABLE(LINE)\n' |
+  printf '%s\n' '#include "kernels/cuda/driver.h"' '#define LINE(m, s, v, p) @ s v @' \
+    'DRIVER_TABLE(LINE)' |
     "${CC:-cc}" -E -P -I. -xc - | grep -oE '@ cu[A-Za-z0-9]+ [0-9]+ @' | cut -d' ' -f2,3
 }
 
