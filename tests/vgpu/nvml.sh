@@ -26,8 +26,6 @@ during() { # first-reading last-reading runs-held-down what
   expects 0 "$4" 'condition["held_down"] == "heat" and condition["runs"] > 3
     and condition["held_down_runs"] == '"$3"' and "held-down" in warned'
 }
-during 2 2 1 "heat before a run"
-during 3 3 1 "heat after a run"
 during 2 3 1 "heat before and after a run"
 during 3 4 2 "heat after a run and before the next"
 run "$N" VGPU_NVML_REASONS=0x3 -- "${S[@]}"
@@ -44,7 +42,7 @@ expects 0 "calibrate: none" '"held-down" not in warned
   and all(p["held_down_samples"] == 0 for p in r["compute"])
   and not any(p["held_down"] for p in r["parts"])'
 
-for function in nvmlInit_v2 nvmlDeviceGetHandleByPciBusId_v2 \
+for function in nvmlInit_v2 \
   nvmlDeviceGetCurrentClocksThrottleReasons; do
   run "$N" VGPU_NVML_REFUSES=$function VGPU_NVML_REASONS=0x4 -- "${S[@]}"
   expects 0 "$function is refused: clocks are not known" \

@@ -146,8 +146,8 @@ static void check_codes(struct rig *rig, const struct rope *rope, uint64_t codes
 }
 
 static void check_rope(struct rig *rig) {
-  static const int heads[][3] = {{4, 2, 64}, {8, 1, 128}, {3, 3, 64}};
-  for (size_t h = 0; h < 3; h++) {
+  static const int heads[][3] = {{4, 2, 64}, {8, 1, 128}, {64, 8, 128}, {3, 3, 64}};
+  for (size_t h = 0; h < sizeof heads / sizeof *heads; h++) {
     struct rope rope = make_rope(rig, heads[h][0], heads[h][1], heads[h][2]);
     size_t cache = ROPE_POSITIONS * rope.kv_row, q = rope.row - 2 * rope.kv_row;
     rope.arguments.k = rig_room(rig, cache * 2);
