@@ -186,7 +186,8 @@ function onAxis(value, axis, digits) {
   return axis.bytes ? format.bytes(own) : significant(own, digits);
 }
 
-function optionsOf(spec) {
+/* `now` gives the spec at hand, since tips outlive the one that they were made with. */
+function optionsOf(spec, now) {
   const tip = (point, axis) => `${axis.label}: ${onAxis(point, axis, 4)}`;
   return {
     responsive: true,
@@ -229,8 +230,8 @@ function optionsOf(spec) {
                   }
                 : {
                     title: () => "",
-                    label: (item) => [item.dataset.label, tip(item.raw.x, spec.x),
-                                      tip(item.raw.y, spec.y)]
+                    label: (item) => [item.dataset.label, tip(item.raw.x, now().x),
+                                      tip(item.raw.y, now().y)]
                                          .concat(Number.isFinite(item.raw.low)
                                                      ? [`95%: ${significant(item.raw.low, 4)} to ${
                                                            significant(item.raw.high, 4)}`]
@@ -299,14 +300,17 @@ function figureOf(spec, id) {
     canvas.setAttribute("aria-label", inWords(spec));
     const data = {labels: spec.bars, datasets: spec.series.map((s) => datasetOf(s, spec))};
     if (!chart) {
-      chart = new Chart(
-          canvas,
-          {type: spec.bars ? "bar" : "scatter", data, options: optionsOf(spec), plugins: [extras]});
+      chart = new Chart(canvas, {
+        type: spec.bars ? "bar" : "scatter",
+        data,
+        options: optionsOf(spec, () => spec),
+        plugins: [extras]
+      });
       drawn.push({canvas, redraw: draw, get chart() { return chart; }});
       return;
     }
     chart.data = data;
-    chart.options = optionsOf(spec);
+    chart.options = optionsOf(spec, () => spec);
     chart.update("none");
   };
   /* New numbers in the same axes: options stay, since resolving them is most of an update. */

@@ -291,6 +291,12 @@ function redrawing(state, charts, say) {
     pending.push(...some.filter((chart) => !pending.includes(chart)));
     schedule();
   };
+  /* The first time too: a page of many results answers while its planner is drawn. */
+  state.begin = () => {
+    document.documentElement.dataset.planner = "moving";
+    resting = true;
+    draw(charts);
+  };
   state.changed = () => {
     document.documentElement.dataset.planner = "moving";
     said = resting = false;
@@ -340,5 +346,5 @@ function setUpPlanner(place, entries) {
          el("div", {class: "results"}, state.conditions, facts, sections.map((s) => s.node))));
   state.showAll();
   say(state.planner.evaluate());
-  sections.forEach((section) => section.charts.forEach(({figure}) => figure.draw()));
+  state.begin();
 }

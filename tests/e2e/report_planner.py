@@ -67,6 +67,7 @@ def pictures(browser, which=range(CHARTS)):
 
 
 def check_sliders(browser):
+    pictures(browser, [])  # all drawn, once
     browser.execute_script(
         "const s = document.getElementById('planner-start'); s.value = s.options.length - 1;"
         "s.dispatchEvent(new Event('change'));"
