@@ -182,6 +182,7 @@ sanitized: test-programs
 # ---- faults: tests/faultfs ----------------------------------------------------------------
 
 ##> kill-test 200 SIGKILLs at random moments of writing: a file is whole, or it is not there
+##> gone-test a block device that stops answering, below ext4; root, an idle box
 ##> soak      10 minutes of faults and signals, under AddressSanitizer
 include tests/faultfs/faultfs.mk
 

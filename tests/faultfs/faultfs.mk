@@ -25,3 +25,7 @@ kill-test: all
 .PHONY: soak
 soak: all soaked
 	@SOAK_S=600 BUILD='$(abspath $(BUILD))' REFILL='$(abspath $(SOAKED))' tests/e2e/soak.sh
+
+.PHONY: gone-test
+gone-test: all $(FAULTFS)
+	@BUILD='$(abspath $(BUILD))' REFILL='$(abspath $(BUILD))/refill' tests/faultfs/gone.sh
