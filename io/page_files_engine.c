@@ -68,17 +68,9 @@ static int open_threads(struct io_engine **engine, const struct io_engine_config
   return 0;
 }
 
-/* io_engine_open() never gets here: the engine is not in its table. */
-static int refuse_open(struct io_engine **engine, const struct io_engine_config *config,
-                       struct error *error) {
-  (void)engine;
-  (void)config;
-  return error_set(error, -ENOTSUP, "page files: use page_files_engine_open()");
-}
-
+/* Without open: not in the table of engines, page_files_engine_open() is its only way in. */
 static const struct io_engine_ops threads_ops = {
     .name = "pread",
-    .open = refuse_open,
     .close = pool_close,
     .submit = pool_submit,
     .reap = pool_reap,
