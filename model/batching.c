@@ -52,6 +52,16 @@ double batching_max_batch_sla(const struct batching *batching, double sla_ttft_s
               batching_max_batch_ttft(batching, sla_ttft_s));
 }
 
+double batching_held_batch(const struct batching *batching, double sla_tpot_s,
+                           double max_sequences) {
+  return fmin(batching_max_batch(batching, sla_tpot_s), max_sequences);
+}
+
+double batching_users_per_gpu(const struct batching *batching, double sla_tpot_s,
+                              double max_sequences, double n_gpus) {
+  return batching_held_batch(batching, sla_tpot_s, max_sequences) / n_gpus;
+}
+
 double batching_gain(const struct batching *batching, double speedup) {
   double ap_s = batching_ap_s(batching), ah_s = batching_ah_s(batching);
   return (ap_s + ah_s) / (ap_s / speedup + ah_s);

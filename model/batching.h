@@ -38,6 +38,13 @@ double batching_max_batch_ttft(const struct batching *batching, double sla_ttft_
 double batching_max_batch_sla(const struct batching *batching, double sla_ttft_s,
                               double sla_tpot_s);
 
+/* The largest B that the SLA and HBM both allow: its KV has room for max_sequences
+ * (capacity_max_sequences()); and how many such users one of the server's n_gpus serves. */
+double batching_held_batch(const struct batching *batching, double sla_tpot_s,
+                           double max_sequences);
+double batching_users_per_gpu(const struct batching *batching, double sla_tpot_s,
+                              double max_sequences, double n_gpus);
+
 /* How much larger B may be when prefill is `speedup` times faster:
  * (AP+AH) / (AP/x + AH); tends to batching_tps_gain_bound() = 1 + AP/AH. */
 double batching_gain(const struct batching *batching, double speedup);

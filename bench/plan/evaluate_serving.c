@@ -75,6 +75,12 @@ static void evaluate_batching(const struct plan_inputs *in, struct plan_outputs 
   out->expected_ttft_reload_s = batching_expected_ttft_s(&reload, in->batch);
   out->expected_tpot_reload_s = batching_expected_tpot_s(&reload, in->batch);
   out->max_batch_reload = batching_max_batch(&reload, in->sla_tpot_s);
+  out->held_batch = batching_held_batch(&batching, in->sla_tpot_s, out->max_sequences);
+  out->held_batch_reload = batching_held_batch(&reload, in->sla_tpot_s, out->max_sequences);
+  out->users_per_gpu =
+      batching_users_per_gpu(&batching, in->sla_tpot_s, out->max_sequences, out->gpus_offload);
+  out->users_per_gpu_reload =
+      batching_users_per_gpu(&reload, in->sla_tpot_s, out->max_sequences, out->gpus_offload);
   out->batch_gain = batching_gain(&batching, out->speedup);
   out->tps_gain_bound = batching_tps_gain_bound(&batching);
   out->user_latency_s =
@@ -160,8 +166,8 @@ static void evaluate_longcontext(const struct plan_inputs *in, struct plan_outpu
 
 void plan_evaluate_serving(const struct plan_inputs *inputs, struct plan_outputs *outputs) {
   evaluate_turns(inputs, outputs);
-  evaluate_batching(inputs, outputs);
   evaluate_capacity(inputs, outputs);
+  evaluate_batching(inputs, outputs);
   evaluate_decode(inputs, outputs);
   evaluate_longcontext(inputs, outputs);
 }

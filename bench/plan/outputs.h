@@ -30,8 +30,9 @@ struct plan_outputs {
   /* batching: continuous batching */
   double batch, ttft1_s, tpot1_s, ap_s, ah_s, expected_ttft_s, expected_tpot_s, max_batch,
       max_batch_ttft, max_batch_sla, expected_ttft_reload_s, expected_tpot_reload_s,
-      max_batch_reload, batch_gain, tps_gain_bound, ap_over_ah_short, ap_over_ah_long,
-      regime_boundary_tokens, user_latency_s, requests_per_s_per_gpu;
+      max_batch_reload, held_batch, held_batch_reload, users_per_gpu, users_per_gpu_reload,
+      batch_gain, tps_gain_bound, ap_over_ah_short, ap_over_ah_long, regime_boundary_tokens,
+      user_latency_s, requests_per_s_per_gpu;
   /* decode: decode roofline */
   double step_s, tokens_per_s, naive_tokens_per_s, amortized_from_batch, compute_from_batch,
       roofline_max_batch, usd_per_mtok, usd_per_mtok_accepted, batch_for_traffic,

@@ -72,7 +72,7 @@ double planner_users_per_gpu(const struct planner *planner, double sla_tpot_s, i
   struct at now = at(planner);
   struct batching batching = batching_of(planner, &now, kind);
   double held = planner_max_sequences(planner, &now.cost);
-  return fmin(held, batching_max_batch(&batching, sla_tpot_s)) / now.cost.gpus_offload;
+  return batching_users_per_gpu(&batching, sla_tpot_s, held, now.cost.gpus_offload);
 }
 
 /* US dollars an hour over concurrency: 0 context parallelism, 1 the GPUs of offload, 2 offload with

@@ -148,10 +148,14 @@ static void plan_batch(const struct planner *planner, const struct cost_result *
   planned->max_sequences = planner_max_sequences(planner, cost);
   planned->max_batch = batching_max_batch(&recompute, planner->sla_tpot_s);
   planned->max_batch_reload = batching_max_batch(&reload, planner->sla_tpot_s);
-  planned->held_batch = fmin(planned->max_sequences, planned->max_batch);
-  planned->held_batch_reload = fmin(planned->max_sequences, planned->max_batch_reload);
-  planned->users_per_gpu = planned->held_batch / cost->gpus_offload;
-  planned->users_per_gpu_reload = planned->held_batch_reload / cost->gpus_offload;
+  planned->held_batch =
+      batching_held_batch(&recompute, planner->sla_tpot_s, planned->max_sequences);
+  planned->held_batch_reload =
+      batching_held_batch(&reload, planner->sla_tpot_s, planned->max_sequences);
+  planned->users_per_gpu = batching_users_per_gpu(&recompute, planner->sla_tpot_s,
+                                                  planned->max_sequences, cost->gpus_offload);
+  planned->users_per_gpu_reload = batching_users_per_gpu(
+      &reload, planner->sla_tpot_s, planned->max_sequences, cost->gpus_offload);
   planned->batch_gain = batching_gain(&recompute, planned->speedup);
   planned->tps_gain_bound = batching_tps_gain_bound(&recompute);
 }

@@ -174,8 +174,8 @@ UNITS = {"hbm_bytes_per_s": "GB/s", "sla_ttft_s": "ms", "sla_tpot_s": "ms"}
 
 # Answers that `plan` does not give, or by a search of its own (alpha*).
 PAGE_ALONE = set(
-    "regime ttft_local_s ttft_one_drive_more_s ttft_external_s drives_enough held_batch "
-    "held_batch_reload users_per_gpu users_per_gpu_reload alpha_star".split()
+    "regime ttft_local_s ttft_one_drive_more_s ttft_external_s drives_enough "
+    "alpha_star".split()
 )
 
 

@@ -32,6 +32,18 @@ Test(batching, matches_the_vectors) {
   json_decref(section);
 }
 
+Test(batching, users_are_bound_by_the_sla_or_by_memory) {
+  /* AP + AH = 3 ms: 1 + floor((40 - 10) / 3) = 11 requests keep 40 ms. */
+  struct batching b = {.n_out_tokens = 100,
+                       .ttft1_s = 0.2,
+                       .tpot1_s = 0.010,
+                       .kv1_bytes = 1e9,
+                       .hbm_bytes_per_s = 1e12};
+  expect_near(batching_held_batch(&b, 0.0401, 50), 11, 0, "the SLA binds");
+  expect_near(batching_held_batch(&b, 0.0401, 6), 6, 0, "memory binds");
+  expect_near(batching_users_per_gpu(&b, 0.0401, 6, 8), 0.75, 0, "six users of eight GPUs");
+}
+
 static struct batching any(uint64_t seed) {
   return (struct batching){.n_out_tokens = 1 + (double)prng_below(seed, 0, 500),
                            .ttft1_s = 1e-3 + prng_unit(seed, 1),
