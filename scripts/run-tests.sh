@@ -4,8 +4,9 @@
 # A TEST is a Criterion program (any name), each of whose cases counts, or a script (*.sh), which
 # counts as one: exit 0 passed, 77 skipped with the last line it printed as the reason, anything
 # else failed. Each has a time limit, 300 s; a line "# timeout: 900" in a script sets its own.
-# One after another, since some of them measure time. What failed is shown whole, what was skipped
-# with its reason. The last line is exactly "N passed, N failed, N skipped".
+# One after another, since some of them measure time; scripts with a line "# untimed" do not, and
+# run last, as many at once as there are cores. What failed is shown whole, what was skipped with
+# its reason. The last line is exactly "N passed, N failed, N skipped".
 set -u
 
 DEFAULT_TIMEOUT_S=300
@@ -58,6 +59,8 @@ run_program() {
   skipped=$((skipped + n_skip))
 }
 
+is_untimed() { [[ $1 = *.sh ]] && grep -qs '^# untimed$' <(head -n 30 "$1"); }
+
 run_script() {
   local script=$1 since=$SECONDS limit_s
   limit_s=$(sed -nE '1,30s/^# timeout: ([0-9]+)$/\1/p' "$script" | head -n 1)
@@ -79,11 +82,40 @@ run_script() {
   esac
 }
 
+# One untimed script in a subshell, whose counts and output are taken in the order of the list.
+run_apart() { # number script
+  scratch=$scratch/$1
+  mkdir "$scratch"
+  trap - EXIT
+  passed=0 failed=0 skipped=0
+  run_script "$2" >"$scratch/said"
+  echo "$passed $failed $skipped" >"$scratch/counts"
+}
+
+run_untimed() {
+  local i p f s
+  for i in "${!untimed[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    (run_apart "$i" "${untimed[$i]}") &
+  done
+  wait
+  for i in "${!untimed[@]}"; do
+    cat "$scratch/$i/said"
+    read -r p f s <"$scratch/$i/counts" || { p=0 f=1 s=0; }
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  done
+}
+
+untimed=()
 for test in "$@"; do
-  case $test in
-    *.sh) run_script "$test" ;;
-    *) run_program "$test" ;;
-  esac
+  if is_untimed "$test"; then
+    untimed+=("$test")
+  elif [[ $test = *.sh ]]; then
+    run_script "$test"
+  else
+    run_program "$test"
+  fi
 done
+run_untimed
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # Bad input on every option of the real program: exit 2, exactly one line that names the option and
 # what is accepted, and nothing created. The options and their kinds are read from the help, so
 # that a new option is tried at once.

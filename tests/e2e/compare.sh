@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # timeout: 120
 # `refill compare`: two emulated drives, one half as fast; the same drive twice; and refusals.
 set -u

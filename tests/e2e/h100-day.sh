@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # h100-day.sh: the script for a day with an H100, on the virtual GPU and a tiny model: every part
 # runs, and the archive to send back holds what each left.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # timeout: 400
 # results/schema.json: it takes every kind of result that the program leaves, refuses each of them
 # once a required field is gone or of another type, and declares every field there is. JSON lines

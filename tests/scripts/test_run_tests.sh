@@ -67,4 +67,23 @@ expect 1 '0 passed, 1 failed, 0 skipped' absent
 expect 1 '0 passed, 0 failed, 1 skipped' skips
 expect 1 '4 passed, 2 failed, 2 skipped' good.sh bad.sh skip.sh three mixed
 expect 1 '0 passed, 0 failed, 0 skipped'
+
+# Untimed scripts meet where there are two cores; their ends count like any other's.
+meets='# untimed
+touch "$(dirname "$0")/$(basename "$0").here"
+for _ in $(seq 50); do
+  [ "$(find "$(dirname "$0")" -name "*.here" | wc -l)" = 2 ] && exit 0
+  sleep 0.1
+done
+exit 1'
+script meets_a.sh <<<"$meets"
+script meets_b.sh <<<"$meets"
+script untimed_bad.sh <<<'# untimed
+echo the reason; exit 3'
+script untimed_skip.sh <<<'# untimed
+echo no GPU here; exit 77'
+if [ "$(nproc)" -ge 2 ]; then expect 0 '2 passed, 0 failed, 0 skipped' meets_a.sh meets_b.sh; fi
+expect 1 '1 passed, 1 failed, 1 skipped' untimed_bad.sh untimed_skip.sh good.sh
+said '^      the reason$'
+said 'skip .*untimed_skip.sh .*: no GPU here$'
 finish

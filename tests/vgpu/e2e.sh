@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # e2e.sh: the shipped program and plugin, end to end, with the virtual GPU's libraries before the
 # loader's path: verify and sweep in every mode, and every way in which a GPU can be missing, old
 # or broken: each must have its own message and exit code, and never crash.

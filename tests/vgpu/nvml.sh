@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # nvml.sh: what holds a GPU's clocks down is told with every sample, whether it began before the
 # run or came during it, in sweep and in calibrate; and a library that is missing, of another
 # version, or refuses, costs nothing but that knowledge.

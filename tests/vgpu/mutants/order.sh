@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # order.sh [PART OF A NAME]: the order of streams and buffers. Program and plugin, built with
 # ThreadSanitizer, run on the virtual GPU, where streams are threads that only events and calls
 # order (memory/order.h): without a mistake no race is found, and the mistakes of order.txt are.
