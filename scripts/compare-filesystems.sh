@@ -8,7 +8,8 @@
 #   -s SIZE    of each image (3G)
 #   -r ROUNDS  each measures every filesystem once, in another order (5): a drive that is slow for
 #              a while is slow for all
-#   -o OUT     directory that receives filesystems.json, .csv, .md and .png (.)
+#   -o OUT     directory that receives filesystems.json, .csv, .md and .png, and the measurement as
+#              it came, filesystems-storage.json, for `refill report` (.)
 #
 # All are measured by one `refill storage`; options after -- are its own (default: KV of llama-3-8b,
 # 1 GiB of it, pages of 128 KiB and 1 MiB, 8 and 32 requests under way). Needs root. What cannot be
@@ -19,7 +20,7 @@ refill=${REFILL:-$(dirname "$0")/../build/refill}
 place=/var/tmp size=3G rounds=5 out=.
 
 usage() {
-  sed -n '5,13s/^# \{0,1\}//p' "$0" >&2
+  sed -n '5,17s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 
@@ -117,7 +118,12 @@ mkdir "$work/directory" && names=(directory "${names[@]}") # what the images lie
 targets=()
 for name in "${names[@]}"; do targets+=(--target "$work/$name"); done
 "$refill" storage "${targets[@]}" --repeat "$rounds" "${measure[@]}" -o "$work/storage.json" \
-  >/dev/null || exit 1
+  >/dev/null
+failed=$?
+if [ -s "$work/storage.json" ]; then # of a run that failed, too: it says what was wrong
+  cp "$work/storage.json" "$out/filesystems-storage.json" || exit 1
+fi
+[ "$failed" = 0 ] || exit 1
 
 # ---- what it says ------------------------------------------------------------------------
 

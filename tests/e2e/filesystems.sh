@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # timeout: 120
-# scripts/compare-filesystems.sh: leaves its three files, skips with the reason, and removes all
+# scripts/compare-filesystems.sh: leaves its files, one of them for `refill report`, skips with the reason, and removes all
 # that it made, after Ctrl-C too.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
@@ -35,6 +35,12 @@ rows = json.load(open(sys.argv[1]))["rows"]
 assert rows and all(row["wrong_bytes"] == 0 and row["rounds"] == 2 for row in rows)
 assert all(row["cpu_s_per_gb"] > 0 for row in rows), "CPU of checks taken off more than once"
 PY
+# The measurement as it came is of the same rows, and a report can be made of it.
+raw=$work/left/filesystems-storage.json
+json "$raw" 'r["schema"] == "refill/storage/1" and len(r["rows"]) >= 4'
+expect 0 "$refill" report "$raw" -o "$work/report.html"
+grep -q 'filesystems-storage.json' "$work/report.html" || fail "the report is not of that result"
+
 ! command -v gnuplot >/dev/null || [ -s "$work/left/filesystems.png" ] || fail "no picture"
 
 # Without a mkfs: the reason, and the others.
