@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 120
-# scripts/compare-filesystems.sh: leaves its files, one of them for `refill report`, skips with the reason, and removes all
-# that it made, after Ctrl-C too.
+# scripts/compare-filesystems.sh: leaves its files, one of them for `refill report`; skips with the
+# reason; removes all that it made, after Ctrl-C too.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 skip() { echo "SKIPPED: $*"; exit 77; }
@@ -37,7 +37,7 @@ assert all(row["cpu_s_per_gb"] > 0 for row in rows), "CPU of checks taken off mo
 PY
 # The measurement as it came is of the same rows, and a report can be made of it.
 raw=$work/left/filesystems-storage.json
-json "$raw" 'r["schema"] == "refill/storage/1" and len(r["rows"]) >= 4'
+json "$raw" 'r["command"] == "storage" and len(r["rows"]) >= 4'
 expect 0 "$refill" report "$raw" -o "$work/report.html"
 grep -q 'filesystems-storage.json' "$work/report.html" || fail "the report is not of that result"
 
