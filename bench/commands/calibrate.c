@@ -177,7 +177,7 @@ static int64_t wrong_pages(const struct storage_grid *grid) {
 static int report(struct calibrating *all, struct error *error) {
   const struct calibration *calibration = &all->calibration;
   char answer[CALIBRATION_ANSWER_BYTES];
-  json_t *result = result_new(&all->options, host_report(0, &all->warnings));
+  json_t *result = result_new(&all->options, host_report(&all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
   calibration_to_json(calibration, result);
   json_object_set_new(result, "answer", json_string(calibration_answer(calibration, answer)));

@@ -255,7 +255,7 @@ static int report(struct checking *all, struct error *error) {
   }
   for (int i = 0; i < all->n_degraded; i++)
     json_array_append_new(degraded, options_text_to_json(all->degraded[i]));
-  json_t *result = result_new(all->options, host_report(0, &all->warnings));
+  json_t *result = result_new(all->options, host_report(&all->warnings));
   json_object_set_new(result, "device", json_string(all->device));
   json_object_set_new(result, "steps", list);
   json_object_set_new(result, "degraded", degraded);

@@ -145,7 +145,7 @@ static int report(struct storing *all, struct error *error) {
   const struct options *options = &all->options;
   double alpha = options->alpha.n ? options->alpha.values[0] : NAN;
   char answer[STORAGE_ANSWER_BYTES];
-  json_t *result = result_new(options, host_report(0, &all->warnings));
+  json_t *result = result_new(options, host_report(&all->warnings));
   storage_to_json(lab, &all->compute, result);
   storage_answer(lab, &all->compute, alpha, answer);
   json_object_set_new(result, "answer", json_string(answer));

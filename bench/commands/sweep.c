@@ -136,7 +136,7 @@ static int leave_trace(struct sweeping *all, struct error *error) {
 /* Tables, sentence and files. What was complete before an interruption is left all the same. */
 static int report(struct sweeping *all, struct error *error) {
   char answer[ANSWER_BYTES];
-  json_t *result = result_new(all->options, host_report(0, &all->warnings));
+  json_t *result = result_new(all->options, host_report(&all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
   sweep_to_json(&all->sweep, &all->break_even, result);
   sweep_answer(&all->sweep, &all->break_even, answer);

@@ -147,7 +147,7 @@ static int report(struct verifying *all, struct error *error) {
     add_check(table, checks, &all->checks[i]);
     failures += !all->checks[i].pass;
   }
-  json_t *result = result_new(all->options, host_report(0, &all->warnings));
+  json_t *result = result_new(all->options, host_report(&all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
   json_object_set_new(result, "checks", checks);
   json_object_set_new(result, "pass", json_boolean(failures == 0 && all->n_checks > 0));

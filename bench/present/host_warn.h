@@ -9,11 +9,12 @@
 #include "bench/box/host.h"
 #include "bench/present/warnings.h"
 
-/* Adds the warnings: load, governor, build, and locked memory too small for `buffer_bytes` (0: not
- * asked). */
-void host_warn(const struct host *host, uint64_t buffer_bytes, struct warnings *warnings);
+/* Adds the warnings: load, governor, build. Too little locked memory shows where an engine could
+ * not register its buffers, which WARNING_UNREGISTERED tells: the limit alone says nothing of a
+ * process that it does not bind. */
+void host_warn(const struct host *host, struct warnings *warnings);
 
 /* Reads the host, adds its warnings, and gives it as JSON for the result. The caller owns it. */
-json_t *host_report(uint64_t buffer_bytes, struct warnings *warnings);
+json_t *host_report(struct warnings *warnings);
 
 #endif

@@ -87,12 +87,11 @@ static const struct {
                       "wait until it is idle, `uptime` shows the load"},
     [WARNING_GOVERNOR] = {"governor", "CPU clocks follow the load",
                           "cpupower frequency-set -g performance"},
-    [WARNING_MEMLOCK] = {"memlock", "the limit on locked memory is too small for the buffers",
-                         "raise it: ulimit -l unlimited, or memlock in /etc/security/limits.conf"},
     [WARNING_UNREGISTERED] = {"unregistered",
                               "buffers are not registered with the engine, so that each request "
                               "pins its pages",
-                              "raise `ulimit -l`, see refill doctor"},
+                              "raise `ulimit -l` (memlock in /etc/security/limits.conf), see "
+                              "refill doctor"},
     [WARNING_OUTLIERS] = {"outliers", "samples lie far from their median; they are kept",
                           "stop what else runs on this box, or raise --repeat"},
     [WARNING_INTERVAL] = {"interval",

@@ -41,7 +41,6 @@ enum warning {
   WARNING_HELD_DOWN,    /* a GPU's clocks were held down */
   WARNING_LOAD,         /* load average high at the start */
   WARNING_GOVERNOR,     /* cpufreq governor is not performance */
-  WARNING_MEMLOCK,      /* RLIMIT_MEMLOCK too small */
   WARNING_UNREGISTERED, /* buffers not registered with the engine */
   /* the numbers are less sure than asked */
   WARNING_OUTLIERS,         /* samples far from the median */
