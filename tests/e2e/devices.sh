@@ -15,6 +15,8 @@ device() {
   cleanups+=("losetup -d '$loop'")
 }
 sums() { blockdev --flushbufs "$1"; sha256sum <"$work/$2"; }
+# Whole at once, not by a thread of the kernel once it is mounted.
+make_ext4() { mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$1" 2>/dev/null; }
 
 device plain
 a=$loop
@@ -61,8 +63,26 @@ refused() { # DEVICE FILE
   [ "$(sha256sum <"$work/$2")" = "$before" ] || fail "$1 was written to"
 }
 mkdir "$work/mounted"
+# Claimed by somebody else, as swap, device-mapper and md do.
+device claimed
+python3 - "$loop" <<'PY' &
+import os, sys, time
+os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)
+time.sleep(60)
+PY
+holder=$!
+cleanups+=("kill '$holder' 2>/dev/null")
+for try in $(seq 100); do
+  python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$loop" 2>/dev/null ||
+    break
+  sleep 0.1
+done
+refused "$loop" claimed
+kill "$holder"
+wait "$holder" 2>/dev/null
+expect 0 "$refill" storage --target "$loop" "${lab[@]}" --destroy-data-on "$loop"
 device whole
-if mkfs.ext4 -q -F "$loop" 2>/dev/null && mount "$loop" "$work/mounted"; then
+if make_ext4 "$loop" && mount "$loop" "$work/mounted"; then
   refused "$loop" whole
   umount "$work/mounted"
 else
@@ -71,7 +91,7 @@ fi
 device parted
 addpart "$loop" 1 2048 81920 2>/dev/null && cleanups+=("delpart '$loop' 1")
 for try in 1 2 3 4 5; do [ -b "${loop}p1" ] || sleep 0.2; done
-if [ -b "${loop}p1" ] && mkfs.ext4 -q -F "${loop}p1" 2>/dev/null &&
+if [ -b "${loop}p1" ] && make_ext4 "${loop}p1" &&
   mount "${loop}p1" "$work/mounted"; then
   refused "$loop" parted
   refused "${loop}p1" parted
