@@ -5,6 +5,7 @@
 #include "bench/measure/lab_data.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,6 +44,16 @@ static void identify(struct kv_identity *identity, uint64_t blocks) {
 
 uint32_t lab_data_block_crc(uint64_t block, const void *data) {
   return crc32c(crc32c(0, &block, sizeof block), data, LAB_BLOCK_BYTES);
+}
+
+bool lab_data_is_placed(uint64_t at_bytes, const void *data, size_t bytes) {
+  uint64_t differs = 0; /* of all blocks: no branch waits for a cache line */
+  for (size_t i = 0; i < bytes; i += LAB_BLOCK_BYTES) {
+    uint64_t word;
+    memcpy(&word, (const char *)data + i, sizeof word);
+    differs |= le64toh(word) ^ prng_bits(LAB_DATA_SEED, (at_bytes + i) / sizeof word);
+  }
+  return differs == 0;
 }
 
 static int write_all(int fd, const char *data, size_t bytes, uint64_t offset_bytes) {

@@ -23,6 +23,11 @@ int lab_data_open(struct lab_member *member, uint64_t bytes, const struct lab_ta
 int lab_data_fill_device(struct lab_member *member, const struct lab_target_config *config,
                          struct error *error);
 
+/* True where each block of `data`, which was read from at_bytes of the data (whole blocks), begins
+ * with the word that belongs there: then none is missing or of another place. It says nothing of
+ * the rest of a block. */
+bool lab_data_is_placed(uint64_t at_bytes, const void *data, size_t bytes);
+
 /* The CRC of block `block` of a device. */
 uint32_t lab_data_block_crc(uint64_t block, const void *data);
 

@@ -7,14 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/prng.h"
 #include "bench/measure/lab_pages.h"
 
-#define STREAM_ORDER 0x6f72646572 /* "order" */
-#define STREAM_PAGES 0x7061676573 /* "pages" */
-#define REAP_SLICE_S 0.1          /* while a closing lane waits */
+#define STREAM_ORDER 0x6f72646572        /* "order" */
+#define STREAM_PAGES 0x7061676573        /* "pages" */
+#define REAP_SLICE_S 0.1                 /* while a closing lane waits */
+#define HOLD_BYTES ((uint64_t)256 << 20) /* of pages that wait for a pass's end, of all members */
 
 /* ---- geometry ---- */
 
@@ -24,6 +27,31 @@ static uint64_t least_bytes(const struct lab_target *target) {
     if (target->members[i].bytes < least) least = target->members[i].bytes;
   }
   return least;
+}
+
+/* Half of what may still be locked beside `bytes`; all where those are too many already. */
+static uint64_t lockable_bytes(uint64_t bytes) {
+  struct rlimit limit;
+  if (geteuid() == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || bytes > limit.rlim_cur)
+    return UINT64_MAX;
+  return (limit.rlim_cur - bytes) / 2;
+}
+
+/* Read pages of one member that may wait for their checks: all of the working set at most, but no
+ * fewer than the queue. Buffers that cannot be registered for their sake would cost more. */
+static int hold_count(const struct lab_geometry *geometry, const struct lab_setting *setting,
+                      int n_members) {
+  if (setting->rw == LAB_WRITE) return 0;
+  uint64_t depth = (uint64_t)setting->queue_depth;
+  uint64_t queues = 2 * depth * geometry->buffer_bytes; /* the queue's, and as many that wait */
+  if (setting->rw == LAB_MIXED) queues += depth * geometry->write_bytes;
+  uint64_t more = lockable_bytes(queues * (uint64_t)n_members);
+  if (more > HOLD_BYTES) more = HOLD_BYTES;
+  if (more > memory_available_bytes() / 8) more = memory_available_bytes() / 8;
+  uint64_t n = depth + more / (uint64_t)n_members / geometry->buffer_bytes;
+  uint64_t all = geometry->n_units * (uint64_t)geometry->pieces;
+  if (n > all) n = all;
+  return (int)(n > depth ? n : depth);
 }
 
 int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *target,
@@ -44,10 +72,9 @@ int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *targ
   geometry->buffer_bytes = geometry->slot_bytes;
   if (setting->rw != LAB_READ && geometry->write_bytes > geometry->buffer_bytes)
     geometry->buffer_bytes = geometry->write_bytes;
-  /* As many as the queue: more would make the buffers colder in the processors' caches. */
-  geometry->n_hold = setting->rw == LAB_WRITE ? 0 : setting->queue_depth;
   geometry->n_units = bytes / geometry->unit_bytes;
   geometry->n_writes = bytes / geometry->write_bytes;
+  geometry->n_hold = hold_count(geometry, setting, target->n_members);
   if (geometry->n_units > 0) return 0;
   return error_set(error, -EINVAL, "pages of %llu bytes do not fit the %llu bytes of %s",
                    (unsigned long long)geometry->unit_bytes, (unsigned long long)bytes,

@@ -6,12 +6,12 @@
  * working set, which no read-ahead helps and no cache smaller than it holds; writes are in order,
  * as a prefill makes them.
  *
- * Every page that was read is checked if that can be had for nothing: there are more buffers
- * than requests, so that a page waits in its own until the thread has nothing else to do, and
- * where no processor is idle beside it the checks take next to no time (lab_check.c). What that
- * leaves out is counted, so that a row says what share was checked. A pass
- * that checks nothing is made beside, so that their rates tell what checking costs. Written pages
- * are read back when the pass is over.
+ * Of every page that was read each block is looked at, and as many are checked whole as that costs
+ * nothing: there are more buffers than requests, so that a page waits in its own until the thread
+ * has nothing else to do or, where no processor is idle beside it, until the clock has stopped
+ * (lab_check.c). What that leaves out is counted, so that a row says what share was checked. A
+ * pass that checks nothing is made beside, so that their rates tell what checking costs. Written
+ * pages are read back when the pass is over.
  */
 #ifndef REFILL_BENCH_MEASURE_LAB_PASS_H
 #define REFILL_BENCH_MEASURE_LAB_PASS_H
@@ -40,7 +40,7 @@ enum lab_sync { LAB_SYNC_NEVER, LAB_SYNC_END, LAB_SYNC_LAYER };
 /* Which of the pages that a pass reads are checked. */
 enum lab_check {
   LAB_CHECK_LAST, /* those that lie in the buffers when it is over */
-  LAB_CHECK_IDLE, /* and those that there is time for while it waits: see lab_check.c */
+  LAB_CHECK_IDLE, /* and those that it costs no rate to check: see lab_check.c */
   LAB_CHECK_ALL   /* each, before its buffer is used again: on the timed path if need be */
 };
 
@@ -137,8 +137,8 @@ struct lab_bench {
   struct lab_pass_result *result;
   double now_s, start_s, deadline_s;
   enum lab_check check;
-  double check_share_s; /* seconds of checks that a second of the pass allows */
-  double idle_start_s;  /* of all processors */
+  bool checks_in_time; /* pages are checked before it is over */
+  double idle_start_s; /* of all processors */
   bool over;
   bool reading_back;   /* the pages that the pass wrote */
   uint32_t generation; /* of written pages: the pass that wrote them */
