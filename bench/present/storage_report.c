@@ -101,7 +101,7 @@ static void add_row(struct table *table, const struct storage_lab *lab, const st
     table_count(table, row->wrong_blocks);
   else
     table_missing(table);
-  table_text(table, row->cold_known ? row->cold.text : "");
+  table_text(table, row->emulated ? "emulated drive" : row->cold_known ? row->cold.text : "");
 }
 
 struct table *storage_rows_table(const struct storage_lab *lab) {

@@ -37,7 +37,8 @@ function storageRows(result) {
         const rate =
             interval(at(row, rw === "write" ? "write_bytes_per_s" : "read_bytes_per_s"), 1e-9);
         const details = [
-          text(at(row, "engine")), text(at(row, "layout")),
+          text(at(row, "engine")) + (at(row, "emulated") === true ? " (drive emulated)" : ""),
+          text(at(row, "layout")),
           num(at(row, "streams")) > 0 ? `${num(at(row, "streams"))} streams` : "",
           text(at(row, "write_to")) === "fresh" ? "fresh file" : "",
           at(row, "preallocated") === false ? "grown" : "",

@@ -94,5 +94,19 @@ says "give --compute"
 expect 77 "$refill" storage --target "$work/a" "${tiny[@]}" --rw read --engine cufile
 says "engine uring"
 expect 2 "$refill" storage --target "$work/a" --engine uring,libaio
+
+# An engine that only acts as a drive: labelled in each row, judged by nobody, never the best.
+expect 0 "$refill" storage --target "$work/a" "${tiny[@]}" --page-tokens 16 --queue-depth 4 \
+  --rw read,write --engine null,null:read=2GB/s,uring --csv "$work/null.csv" -o "$work/null.json"
+says 'acts as a drive'
+json "$work/null.json" \
+  'all(x["emulated"] and x["wrong_bytes"] is None and x["checked_bytes"] == 0 and not x["cold"]
+    for x in r["rows"] if x["engine"].startswith("null"))'
+json "$work/null.json" 'sum(x["emulated"] for x in r["rows"]) == 4 and len(r["rows"]) == 6'
+json "$work/null.json" \
+  'not r["rows"][r["targets"][0]["summary"][0]["best_read_row"]]["emulated"]'
+[ "$(grep -c 'null.*emulated' "$work/null.csv")" = 4 ] || fail "$(cat "$work/null.csv")"
+[ "$(grep -c 'null.*emulated' "$work/out")" = 4 ] || fail "$(cat "$work/out")"
+
 expect 1 "$refill" storage --target "$work/missing"
 finish
