@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,11 +25,12 @@ struct bounded_buffer {
 struct call {
   int (*work)(struct call *call);
   sem_t done;
+  atomic_bool parted; /* by the first of caller and thread that has no more use for it */
   int result;
   struct error error;
   /* arguments and results */
   struct kv_file *file;
-  const struct kv_file *read_from;
+  int read_fd;
   const char *directory;
   struct kv_identity identity;
   struct target target;
@@ -37,10 +39,52 @@ struct call {
   size_t bytes;
 };
 
+static int work_describe(struct call *call) {
+  return target_describe(&call->target, call->directory, &call->error);
+}
+
+static int work_sweep(struct call *call) {
+  return kv_file_sweep_partial(call->directory, &call->error);
+}
+
+static int work_open(struct call *call) {
+  return kv_file_open(&call->file, call->directory, &call->identity, &call->error);
+}
+
+static int work_create(struct call *call) {
+  return kv_file_create(&call->file, call->directory, &call->identity, &call->error);
+}
+
+static int work_publish(struct call *call) {
+  return kv_file_publish(call->file, &call->error);
+}
+
+static int work_close(struct call *call) {
+  kv_file_close(call->file);
+  return 0;
+}
+
+static void call_free(struct call *call) {
+  sem_destroy(&call->done);
+  free(call);
+}
+
+/* Frees what a call that came too late got and used, since its caller has gone. A file that is new
+ * or was opened is nobody else's; one that was to be published or closed may still be the run's. */
+static void call_free_late(struct call *call) {
+  if (call->work == work_open || call->work == work_create) kv_file_close(call->file);
+  if (call->buffer) memory_unmap(&call->buffer->memory);
+  free(call->buffer);
+  call_free(call);
+}
+
 static void *call_main(void *argument) {
   struct call *call = argument;
   call->result = call->work(call);
-  sem_post(&call->done);
+  if (atomic_exchange(&call->parted, true))
+    call_free_late(call);
+  else
+    sem_post(&call->done);
   return NULL;
 }
 
@@ -53,11 +97,6 @@ static struct call *call_new(int (*work)(struct call *call), struct error *error
   call->work = work;
   sem_init(&call->done, 0, 0);
   return call;
-}
-
-static void call_free(struct call *call) {
-  sem_destroy(&call->done);
-  free(call);
 }
 
 static struct timespec deadline_of(double timeout_s) {
@@ -87,7 +126,11 @@ static bool returns_in_time(struct call *call, double timeout_s) {
   do {
     failed = sem_clockwait(&call->done, CLOCK_MONOTONIC, &deadline);
   } while (failed == -1 && errno == EINTR);
-  return failed == 0;
+  if (failed == 0 || !atomic_exchange(&call->parted, true)) return failed == 0;
+  do { /* it returned just now */
+    failed = sem_wait(&call->done);
+  } while (failed == -1 && errno == EINTR);
+  return true;
 }
 
 static int timed_out(struct error *error, const char *what, const char *where, double timeout_s) {
@@ -112,31 +155,6 @@ static int run(struct call *call, struct kv_file **file, struct target *target, 
 }
 
 /* ---- the calls ---- */
-
-static int work_describe(struct call *call) {
-  return target_describe(&call->target, call->directory, &call->error);
-}
-
-static int work_sweep(struct call *call) {
-  return kv_file_sweep_partial(call->directory, &call->error);
-}
-
-static int work_open(struct call *call) {
-  return kv_file_open(&call->file, call->directory, &call->identity, &call->error);
-}
-
-static int work_create(struct call *call) {
-  return kv_file_create(&call->file, call->directory, &call->identity, &call->error);
-}
-
-static int work_publish(struct call *call) {
-  return kv_file_publish(call->file, &call->error);
-}
-
-static int work_close(struct call *call) {
-  kv_file_close(call->file);
-  return 0;
-}
 
 int bounded_target_describe(struct target *target, const char *directory, double timeout_s,
                             struct error *error) {
@@ -203,8 +221,7 @@ static int work_read(struct call *call) {
   size_t done = 0;
   while (done < call->bytes) {
     uint64_t offset = call->offset_bytes + done;
-    ssize_t got =
-        pread(kv_file_fd(call->read_from), buffer + done, call->bytes - done, (off_t)offset);
+    ssize_t got = pread(call->read_fd, buffer + done, call->bytes - done, (off_t)offset);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0)
       return error_set(&call->error, got < 0 ? -errno : -ENODATA, "at byte %llu: %s",
@@ -230,7 +247,7 @@ int bounded_file_read(struct bounded_reader *reader, const struct kv_file *file,
   int failed = make_room(reader, bytes, error);
   struct call *call = failed ? NULL : call_new(work_read, error);
   if (!call) return failed ? failed : -ENOMEM;
-  call->read_from = file;
+  call->read_fd = kv_file_fd(file); /* the file may be closed before a late thread looks again */
   call->buffer = reader->buffer;
   call->offset_bytes = offset_bytes;
   call->bytes = bytes;

@@ -4,7 +4,8 @@
  * Timed transfers go through engines, whose reap has a limit. What surrounds them (looking at a
  * target, opening, syncing, naming and reading back a KV file) are plain system calls, which
  * nothing can take back. Each is made on a thread of its own; where the time is over before it
- * returns, the thread and all that it uses are left behind, and the run ends with -ETIMEDOUT.
+ * returns, the thread is left behind, to free what it uses if it ever does, and the run ends with
+ * -ETIMEDOUT.
  */
 #ifndef REFILL_BENCH_MEASURE_BOUNDED_FILE_H
 #define REFILL_BENCH_MEASURE_BOUNDED_FILE_H
