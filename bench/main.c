@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/box/stuck.h"
 #include "bench/command.h"
 #include "bench/options_table.h"
 #include "bench/present/build.h"
@@ -104,6 +105,16 @@ static int unknown_command(const char *name) {
 
 /* ---- running -------------------------------------------------------------------------- */
 
+/* A drive that hangs may keep this process although the run has ended. */
+static void tell_stuck(void) {
+  int n = stuck_threads("/proc/self");
+  if (n > 0)
+    fprintf(stderr,
+            "refill: %d of its threads wait%s inside the kernel for the drive; this process goes "
+            "when it answers\n",
+            n, n == 1 ? "s" : "");
+}
+
 /* argv is the command's: argv[-1] is the program, for a restart. */
 static int run(const struct command *command, int argc, char **argv) {
   struct options options;
@@ -119,6 +130,7 @@ static int run(const struct command *command, int argc, char **argv) {
   if (!command->no_threads) main_set_wait_policy(argv - 1);
   int exit_code = command->run(&options, &error);
   complain(&error);
+  if (error.code == -ETIMEDOUT) tell_stuck();
   return exit_code;
 }
 

@@ -190,7 +190,8 @@ static int storage_run(const struct options *options, struct error *error) {
   all->options = *options;
   fill_lists(&all->options);
   int failed = store(all, error);
-  storage_lab_close(&all->lab);
+  /* Closing files on a drive that hangs may wait for it: not before that is said. */
+  if (failed != -ETIMEDOUT) storage_lab_close(&all->lab);
   lab_compute_free(&all->compute);
   free(all);
   return command_exit_code(failed);

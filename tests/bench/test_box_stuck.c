@@ -1,0 +1,43 @@
+/*
+ * Threads that wait inside the kernel, of a process that is made up and of this one.
+ */
+#include <criterion/criterion.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "bench/box/stuck.h"
+#include "tests/bench/bench_test.h"
+
+static void add_thread(const char *root, int thread, const char *stat) {
+  char path[PATH_MAX + 64];
+  snprintf(path, sizeof path, "%s/task/%d", root, thread);
+  cr_assert_eq(mkdir(path, 0700), 0);
+  write_file(path, "stat", stat);
+}
+
+Test(stuck, threads_in_the_kernel_are_counted_whatever_their_names) {
+  char root[PATH_MAX], path[PATH_MAX + 64];
+  make_directory(root);
+  cr_expect_eq(stuck_threads(root), 0, "no such process");
+  snprintf(path, sizeof path, "%s/task", root);
+  cr_assert_eq(mkdir(path, 0700), 0);
+  add_thread(root, 10, "10 (refill) S 1 10 10");
+  cr_expect_eq(stuck_threads(root), 0);
+  add_thread(root, 11, "11 (a) D) D 1 10 10");
+  add_thread(root, 12, "12 (a) D b) S 1 10 10");
+  add_thread(root, 13, "13 (iou-wrk-10) D 1 10 10");
+  add_thread(root, 14, "");
+  cr_expect_eq(stuck_threads(root), 2);
+  for (int thread = 10; thread <= 14; thread++) {
+    snprintf(path, sizeof path, "%s/task/%d", root, thread);
+    remove_directory(path);
+  }
+  snprintf(path, sizeof path, "%s/task", root);
+  remove_directory(path);
+  remove_directory(root);
+}
+
+Test(stuck, this_process_waits_for_nothing) {
+  cr_expect_eq(stuck_threads("/proc/self"), 0);
+}
