@@ -73,8 +73,8 @@ struct device_config {
   const char *library_directory; /* where the device's libraries are, and nowhere else; or NULL */
 };
 
-/* What was obtained; filled by open(), constant afterwards but for `degraded`, to which begin() may
- * add. */
+/* What was obtained; filled by open(), constant afterwards but for what pin() obtains (told in
+ * `description`, pinned_bytes and pinned_s) and `degraded`, to which pin() and begin() may add. */
 struct device_info {
   char name[64];        /* of the hardware, as it gives it: "NVIDIA H100 80GB HBM3"; "" unknown */
   int multiprocessors;  /* of a GPU, 0 elsewhere */
@@ -91,6 +91,8 @@ struct device_info {
   int threads;      /* compute threads of a CPU, 0 elsewhere */
   int64_t chunk_tokens;
   size_t memory_bytes; /* all that was allocated on the device */
+  size_t pinned_bytes; /* host memory that is pinned for the device's copies; see pin() */
+  double pinned_s;     /* that pinning it took */
   int n_degraded;      /* what works in a lesser way than was asked for, and why, one a sentence */
   char degraded[DEVICE_DEGRADED_MAX][DEVICE_TEXT_BYTES];
 };
@@ -192,6 +194,15 @@ struct device_ops {
                struct error *error);
 
   /* Required. Address of a layer's pages on one side, consecutive at page_stride_bytes, in one of
+  /* Optional (NULL: nothing is to be pinned). Pins the host memory of `regions` for the device's
+   * own copies, or gives it back. Called with true when storage has registered `regions` for itself
+   * (or never will), before the first begin() or probe(); with false before storage gives them up.
+   * That is the order which every kernel accepts: mapped, registered with storage, pinned by the
+   * device, and undone in reverse. Pins nothing twice; close() gives back what still is pinned.
+   * Takes seconds for many GB. A refusal is no error: copies then go through buffers of the driver,
+   * slower and synchronous, as for who never calls this; `info` tells. */
+  void (*pin)(struct device *device, bool pinned);
+
    * `regions`. Which layers share a buffer follows from window, write_window and kv_slots; the
    * pipeline's bounds make that safe. With direct_buffers an address of device memory. */
   void *(*buffer)(struct device *device, int layer, enum device_side side);

@@ -99,6 +99,10 @@ static int skeleton_open(struct device **device, const struct device_config *con
   return 0;
 }
 
+/* pin: Optional, absent here: what is no copy of its own device needs nothing pinned. A staged
+ * device pins its landing and leaving buffers here and not in open(), since storage must have
+ * registered them first, and fills info.pinned_bytes and info.pinned_s. */
+
 /* begin: Required. Checks what later calls rely on, forgets earlier tickets, and spoils the past:
  * a page that storage fails to deliver must not pass for delivered because an earlier run left
  * the right bytes there. The pattern is finite, as attention may read it. A staged device spoils
@@ -268,5 +272,6 @@ const struct device_ops device_skeleton_ops = {
     .wait = skeleton_wait,
     .kv_crc = skeleton_kv_crc,
     .output = skeleton_output,
+    .pin = NULL,   /* Optional: no copies of its own */
     .probe = NULL, /* Optional: calibrate then shows no peak, GEMM and copy rates apart */
 };

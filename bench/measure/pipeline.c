@@ -82,6 +82,13 @@ static void stage_stop(struct stage *stage) {
   free(stage->requests);
 }
 
+/* Between the stages' engines and the device's copies: engines register its memory first and give
+ * it up last, see device.h. */
+static void pin(struct pipeline *pipeline, bool pinned) {
+  struct device *device = pipeline->config.device;
+  if (device->ops->pin) device->ops->pin(device, pinned);
+}
+
 static int allocate_tickets(struct pipeline *pipeline) {
   const struct pipeline_config *config = &pipeline->config;
   size_t layers = (size_t)config->layers;
@@ -116,12 +123,14 @@ int pipeline_open(struct pipeline **out, const struct pipeline_config *config,
     pipeline_close(pipeline);
     return failed;
   }
+  pin(pipeline, true);
   *out = pipeline;
   return 0;
 }
 
 void pipeline_close(struct pipeline *pipeline) {
   if (!pipeline) return;
+  pin(pipeline, false);
   if (pipeline->reader.pipeline) stage_stop(&pipeline->reader);
   if (pipeline->writer.pipeline) stage_stop(&pipeline->writer);
   gates_destroy(&pipeline->gates);

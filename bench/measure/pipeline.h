@@ -8,7 +8,8 @@
  *
  * The same machine measures each stage alone: a run names the legs that take part.
  * Threads, engines, queues and registered buffers are made by pipeline_open(); a run allocates
- * nothing.
+ * nothing. The device pins its memory for as long as a pipeline is open over it (device.h), so one
+ * that pins any has one pipeline at a time.
  */
 #ifndef REFILL_BENCH_MEASURE_PIPELINE_H
 #define REFILL_BENCH_MEASURE_PIPELINE_H

@@ -2,6 +2,7 @@
  * The cuda device's state, shared by the files that make up the device:
  *
  *   device_cuda.c    opens, closes, begins runs, answers questions
+ *   obtained.c       what was obtained, what was given up
  *   device_memory.c  everything on the GPU: buffers, weights, tables
  *   chunk.c          the steps of a layer
  *   forward.c        a layer, the head
@@ -79,10 +80,12 @@ struct cuda {
   struct cuda_buffers buffers;
   driver_pointer *sets;  /* (weight_sets) */
   driver_pointer *slots; /* (kv_slots): K, then V at kv_half_bytes */
-  struct pinned landing, leaving, small_memory;
+  struct pinned landing, leaving;
+  struct pinned small_memory; /* pinned as long as the device is open */
   struct cuda_small small;
   double fp8_x_scale[GEMM_KINDS]; /* of activations: real = stored * scale */
   bool fp8_failed;                /* opening failed by what a bf16 device does not need */
+  size_t described_bytes;         /* of info.description, before what pinning obtained */
 
   /* The run. */
   int64_t n_past, n_new;
@@ -96,11 +99,6 @@ static inline struct cuda *cuda_of(struct device *device) {
   return (struct cuda *)device;
 }
 
-/* Pinned host memory that is idle while a device opens. */
-static inline const struct pinned *cuda_staging(const struct cuda *cuda) {
-  return cuda->landing.on_device ? &cuda->small_memory : &cuda->landing;
-}
-
 /* K (and at plan.kv_half_bytes V) of a layer's slot. */
 static inline driver_pointer cuda_slot(const struct cuda *cuda, int layer) {
   return cuda->slots[layer % cuda->plan.kv_slots];
@@ -111,6 +109,9 @@ static inline driver_pointer cuda_slot(const struct cuda *cuda, int layer) {
 /* Plans and allocates everything on the GPU, fills weights and tables. Needs open libraries. */
 int cuda_memory_open(struct cuda *cuda, struct error *error);
 void cuda_memory_close(struct cuda *cuda);
+
+/* Registers landing and leaving buffers with CUDA, or gives them back, for device_cuda.c. */
+void cuda_memory_pin(struct cuda *cuda, bool pinned);
 
 /* What an FP8 weight is multiplied by before it is rounded to a code: the tensor's largest value
  * becomes E4M3's. */
@@ -167,10 +168,18 @@ int cuda_trial_fp8(struct cuda *cuda, struct error *error);
  * fails; with --attention cudnn that is an error. */
 int cuda_trial_attention(struct cuda *cuda, struct error *error);
 
-/* ---- device_cuda.c ---- */
+/* ---- obtained.c ---- */
 
 /* Adds a sentence to info.degraded, once. */
 void cuda_degrade(struct cuda *cuda, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Fills info and regions when all is open. What of it may still change is told again: attention,
+ * since cuDNN may refuse a shape that comes later, and what is pinned. */
+void cuda_describe(struct cuda *cuda);
+void cuda_tell_attention(struct cuda *cuda);
+void cuda_tell_pinned(struct cuda *cuda);
+
+/* ---- device_cuda.c ---- */
 
 int cuda_check_layer(const struct cuda *cuda, int layer, struct error *error);
 

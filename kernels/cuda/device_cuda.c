@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,85 +84,6 @@ static int warm_up(struct cuda *cuda, struct error *error) {
   return failed ? failed : cuda_synchronise(cuda, error);
 }
 
-/* ", SM at 1980 MHz" or ", SM at 1200 MHz (power cap)" as it is right after warm-up; "" unknown. */
-static void describe_clocks(const struct cuda *cuda, char *text, size_t bytes) {
-  struct nvml_state state;
-  text[0] = '\0';
-  if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
-  const char *reason = nvml_reason_name(state.reasons);
-  snprintf(text, bytes, ", SM at %u MHz%s%s%s", state.sm_mhz, *reason ? " (" : "", reason,
-           *reason ? ")" : "");
-}
-
-void cuda_degrade(struct cuda *cuda, const char *format, ...) {
-  struct device_info *info = &cuda->device.info;
-  char text[DEVICE_TEXT_BYTES];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  for (int i = 0; i < info->n_degraded; i++)
-    if (strcmp(info->degraded[i], text) == 0) return;
-  if (info->n_degraded == DEVICE_DEGRADED_MAX) return;
-  snprintf(info->degraded[info->n_degraded++], DEVICE_TEXT_BYTES, "%s", text);
-}
-
-/* cuDNN may refuse a shape that comes later than open(). */
-static void tell_attention(struct cuda *cuda) {
-  if (cuda->attention.refused[0])
-    cuda_degrade(cuda, "attention is builtin, not cuDNN: %.120s", cuda->attention.refused);
-}
-
-/* What open() had to give up; FP8 is told by who retries without it. */
-static void tell_degraded(struct cuda *cuda) {
-  if (cuda->launcher.refused[0])
-    cuda_degrade(cuda, "kernels from %s, a better image was refused: %.100s",
-                 image_form_name(cuda->launcher.form), cuda->launcher.refused);
-  tell_attention(cuda);
-  if (cuda->gpu.one_by_one)
-    cuda_degrade(cuda, "REFILL_CUDA_SYNC=1 waits for each call: no time here means anything");
-  if (!cuda->landing.registered)
-    cuda_degrade(cuda, "copies from memory that is not pinned, at about half the rate: %.90s",
-                 cuda->landing.refused);
-}
-
-static struct device_region region_of(const struct pinned *pinned) {
-  return (struct device_region){.address = pinned_at(pinned, 0),
-                                .bytes = pinned->buffer_bytes * (size_t)pinned->n_buffers,
-                                .on_device = pinned->on_device};
-}
-
-static void describe(struct cuda *cuda) {
-  char clocks[48];
-  describe_clocks(cuda, clocks, sizeof clocks);
-  const struct gpu *gpu = &cuda->gpu;
-  const struct pinned *landing = &cuda->landing;
-  struct device_info *info = &cuda->device.info;
-  snprintf(info->description, sizeof info->description,
-           "%.40s, %d SMs, compute %d.%d, driver %d.%d%s, %s kernels%s, landing buffers %s",
-           gpu->name, gpu->multiprocessors, gpu->major, gpu->minor, gpu->driver.version / 1000,
-           gpu->driver.version % 1000 / 10, clocks, image_form_name(cuda->launcher.form),
-           cuda->launcher.refused[0] ? " (a better image was refused)" : "",
-           landing->on_device    ? "on the GPU"
-           : landing->registered ? "pinned"
-                                 : "NOT pinned");
-  gemm_describe(&cuda->gemm, info->gemm, sizeof info->gemm);
-  attention_describe(&cuda->attention, info->attention, sizeof info->attention);
-  snprintf(info->name, sizeof info->name, "%.63s", gpu->name);
-  info->multiprocessors = gpu->multiprocessors;
-  info->element = cuda->config.element;
-  info->staged = true;
-  info->kv_resident = cuda->plan.kv_slots == cuda->config.layers;
-  info->kv_slots = cuda->plan.kv_slots;
-  info->weight_sets = cuda->plan.weight_sets;
-  info->chunk_tokens = cuda->plan.chunk_tokens;
-  info->memory_bytes = cuda->plan.total_bytes;
-  cuda->device.regions[0] = region_of(landing);
-  cuda->device.regions[1] = region_of(&cuda->leaving);
-  cuda->device.n_regions = 2;
-  tell_degraded(cuda);
-}
-
 /* Plans and trials. Whatever fails of these with FP8 may work without it; but for memory, of which
  * bf16 needs more. */
 static int set_up_compute(struct cuda *cuda, struct error *error) {
@@ -191,7 +111,7 @@ static int set_up(struct cuda *cuda, struct error *error) {
   if (!failed)
     failed = tickets_open(&cuda->tickets, &cuda->gpu, 8 * cuda->config.layers + 64, error);
   if (!failed) failed = set_up_compute(cuda, error);
-  if (!failed) describe(cuda);
+  if (!failed) cuda_describe(cuda);
   return failed;
 }
 
@@ -276,6 +196,15 @@ int cuda_synchronise(struct cuda *cuda, struct error *error) {
   return gpu_check(&cuda->gpu, cuda->gpu.driver.context_synchronize(), error, "cuCtxSynchronize()");
 }
 
+/* Copies may still be under way where a run failed. */
+static void cuda_pin(struct device *device, bool pinned) {
+  struct cuda *cuda = cuda_of(device);
+  if (gpu_enter(&cuda->gpu, NULL) != 0) return;
+  if (!pinned) (void)cuda_synchronise(cuda, NULL);
+  cuda_memory_pin(cuda, pinned);
+  cuda_tell_pinned(cuda);
+}
+
 static int check_sequence(const struct cuda *cuda, const struct device_sequence *seqs, int n_seqs,
                           struct error *error) {
   if (n_seqs != 1)
@@ -319,7 +248,7 @@ static int cuda_begin(struct device *device, const struct device_sequence *seqs,
   if (failed) return failed;
   forget_run(cuda, seqs);
   failed = cuda_prepare(cuda, seqs->n_new, seqs->n_past, error);
-  tell_attention(cuda);
+  cuda_tell_attention(cuda);
   if (!failed) failed = graphs_begin(cuda, seqs->n_new, seqs->n_past, error);
   if (!failed) failed = cuda_spoil(cuda, error);
   if (!failed) failed = cuda_synchronise(cuda, error);
@@ -360,6 +289,7 @@ const struct device_ops device_cuda_plugin_ops = {
     .name = "cuda",
     .open = cuda_open,
     .close = cuda_close,
+    .pin = cuda_pin,
     .begin = cuda_begin,
     .buffer = cuda_buffer,
     .kv_in = cuda_kv_in,

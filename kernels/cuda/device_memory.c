@@ -140,11 +140,11 @@ static int fill_weights(struct cuda *cuda, struct error *error) {
 
 /* ---- tables ---- */
 
-/* Brings host data over through a buffer that is pinned and idle. */
+/* Brings host data over through the small pinned memory, which is idle yet. */
 static int bring(struct cuda *cuda, driver_pointer target, const void *source, size_t bytes,
                  struct error *error) {
   struct gpu *gpu = &cuda->gpu;
-  const struct pinned *by = cuda_staging(cuda);
+  const struct pinned *by = &cuda->small_memory;
   const size_t step = by->buffer_bytes < by->piece_bytes ? by->buffer_bytes : by->piece_bytes;
   for (size_t done = 0; done < bytes; done += step) {
     const size_t n = bytes - done < step ? bytes - done : step;
@@ -227,6 +227,7 @@ static int open_pinned(struct cuda *cuda, struct error *error) {
                          tokens_bytes + hidden_bytes + MEMORY_ALIGNMENT + crcs_bytes, 1, 4096,
                          c->placement, error);
   if (failed) return failed;
+  pinned_register(&cuda->small_memory); /* storage has no part in it */
   char *at = cuda->small_memory.memory.address;
   cuda->small = (struct cuda_small){
       .tokens = (int32_t *)(void *)at,
@@ -266,6 +267,17 @@ int cuda_memory_open(struct cuda *cuda, struct error *error) {
   if (!failed) failed = fill_weights(cuda, error);
   if (!failed) failed = bring_tables(cuda, error);
   return failed ? failed : cuda_synchronise(cuda, error);
+}
+
+/* In reverse: leaving buffers came last. */
+void cuda_memory_pin(struct cuda *cuda, bool pinned) {
+  if (pinned) {
+    pinned_register(&cuda->landing);
+    pinned_register(&cuda->leaving);
+  } else {
+    pinned_unregister(&cuda->leaving);
+    pinned_unregister(&cuda->landing);
+  }
 }
 
 void cuda_memory_close(struct cuda *cuda) {

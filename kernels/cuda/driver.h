@@ -38,6 +38,8 @@
   X(memory_free, cuMemFree, 3020, (driver_pointer pointer))                                        \
   X(host_register, cuMemHostRegister, 6050, (void *address, size_t bytes, unsigned flags))         \
   X(host_unregister, cuMemHostUnregister, 4000, (void *address))                                   \
+  X(pointer_get_attribute, cuPointerGetAttribute, 4000,                                            \
+    (void *value, unsigned attribute, driver_pointer pointer))                                     \
   X(copy_in, cuMemcpyHtoDAsync, 3020,                                                              \
     (driver_pointer target, const void *source, size_t bytes, driver_stream stream))               \
   X(copy_out, cuMemcpyDtoHAsync, 3020,                                                             \

@@ -96,6 +96,10 @@ static void loader_close(struct device *device) {
   if (device) device->ops->close(device);
 }
 
+static void loader_pin(struct device *device, bool pinned) {
+  device->ops->pin(device, pinned);
+}
+
 static int loader_begin(struct device *device, const struct device_sequence *seqs, int n_seqs,
                         struct error *error) {
   return device->ops->begin(device, seqs, n_seqs, error);
@@ -154,6 +158,7 @@ const struct device_ops device_cuda_ops = {
     .name = "cuda",
     .open = loader_open,
     .close = loader_close,
+    .pin = loader_pin,
     .begin = loader_begin,
     .buffer = loader_buffer,
     .kv_in = loader_kv_in,

@@ -5,6 +5,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
 
 #define PAGE_BYTES 4096
 #define SHARE_MAX 0.8 /* of the memory that can be had: pinned pages cannot be swapped out */
@@ -33,30 +37,65 @@ static char *piece_address(const struct pinned *pinned, size_t n) {
          n % per_buffer * pinned->piece_bytes;
 }
 
-static void unregister_all(struct pinned *pinned) {
+void pinned_unregister(struct pinned *pinned) {
+  if (pinned->on_device) return;
   while (pinned->n_registered > 0) {
     pinned->n_registered--;
     (void)pinned->gpu->driver.host_unregister(piece_address(pinned, pinned->n_registered));
   }
   pinned->registered = false;
+  pinned->registered_s = 0;
 }
 
-static void register_all(struct pinned *pinned) {
+/* Whether the driver takes the byte for pinned memory of the host: a copy from any other would be
+ * staged and synchronous, and nothing would say so. Memory that it does not know is an error. */
+static int check_kind(struct pinned *pinned, const char *at, struct error *error) {
   struct gpu *gpu = pinned->gpu;
-  const size_t per_buffer = pieces_of_buffer(pinned);
-  const size_t n = per_buffer * (size_t)pinned->n_buffers;
+  unsigned kind = 0;
+  driver_result result = gpu->driver.pointer_get_attribute(&kind, DRIVER_POINTER_MEMORY_TYPE,
+                                                           (driver_pointer)(uintptr_t)at);
+  int failed = gpu_check(gpu, result, error, "cuPointerGetAttribute(registered memory)");
+  if (failed || kind == DRIVER_MEMORY_HOST) return failed;
+  return error_set(error, -EIO, "registered memory is of kind %u, not the pinned host's (%d)", kind,
+                   DRIVER_MEMORY_HOST);
+}
+
+static int register_piece(struct pinned *pinned, size_t i, struct error *error) {
+  struct gpu *gpu = pinned->gpu;
+  const size_t bytes = piece_at(pinned, i % pieces_of_buffer(pinned));
+  char *piece = piece_address(pinned, i);
+  int failed = gpu_check(gpu, gpu->driver.host_register(piece, bytes, 0), error,
+                         "cuMemHostRegister(%zu bytes)", bytes);
+  if (failed) return failed;
+  pinned->n_registered++;
+  failed = check_kind(pinned, piece, error);
+  return failed ? failed : check_kind(pinned, piece + bytes - 1, error);
+}
+
+/* "; ulimit -l is 8192, this takes 2097152" (KiB both) where that may be why; "" else. */
+static void hint_limit(const struct pinned *pinned, char *text, size_t bytes) {
+  struct rlimit limit;
+  text[0] = '\0';
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= pinned->memory.bytes) return;
+  snprintf(text, bytes, "; ulimit -l is %llu, this takes %zu",
+           (unsigned long long)limit.rlim_cur / 1024, (pinned->memory.bytes + 1023) / 1024);
+}
+
+void pinned_register(struct pinned *pinned) {
+  const size_t n = pieces_of_buffer(pinned) * (size_t)pinned->n_buffers;
+  const double start_s = clock_now_s();
   struct error error = {0};
-  for (size_t i = 0; i < n; i++) {
-    const size_t bytes = piece_at(pinned, i % per_buffer);
-    driver_result result = gpu->driver.host_register(piece_address(pinned, i), bytes, 0);
-    if (gpu_check(gpu, result, &error, "cuMemHostRegister(%zu bytes)", bytes) != 0) {
-      unregister_all(pinned);
-      snprintf(pinned->refused, sizeof pinned->refused, "%.150s", error.message);
-      return;
-    }
-    pinned->n_registered++;
+  int failed = 0;
+  if (pinned->registered || pinned->refused[0]) return;
+  for (size_t i = 0; i < n && !failed; i++) failed = register_piece(pinned, i, &error);
+  if (failed) {
+    char hint[64];
+    pinned_unregister(pinned);
+    hint_limit(pinned, hint, sizeof hint);
+    snprintf(pinned->refused, sizeof pinned->refused, "%.100s%s", error.message, hint);
   }
-  pinned->registered = true;
+  pinned->registered = !failed;
+  pinned->registered_s = clock_now_s() - start_s;
 }
 
 int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
@@ -73,9 +112,7 @@ int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buff
                      "--write-window",
                      n_buffers, (double)pinned->buffer_bytes / 0x1p30, (double)total / 0x1p30,
                      SHARE_MAX * (double)available / 0x1p30);
-  int failed = memory_map(&pinned->memory, total, placement, 1, error);
-  if (!failed) register_all(pinned);
-  return failed;
+  return memory_map(&pinned->memory, total, placement, 1, error);
 }
 
 /* Zero-filled too: padding of pages is written to storage. */
@@ -97,7 +134,7 @@ int pinned_open_device(struct pinned *pinned, struct gpu *gpu, size_t bytes, int
 void pinned_close(struct pinned *pinned) {
   if (pinned->taken) (void)pinned->gpu->driver.memory_free(pinned->taken);
   pinned->taken = 0;
-  if (pinned->memory.address) unregister_all(pinned);
+  if (pinned->memory.address) pinned_unregister(pinned);
   memory_unmap(&pinned->memory);
 }
 

@@ -3,6 +3,9 @@
  * registered with CUDA in pieces, so that copies run beside everything else at the link's
  * speed. Where registering fails the memory is used as it is, and `refused` says why.
  *
+ * Mapped and registered in two steps: between them storage registers the same memory with io_uring,
+ * since kernels have refused that for memory which a driver had mapped before.
+ *
  * For GPUDirect Storage the same buffers are memory of the GPU itself: pages then move within it.
  *
  * One buffer a layer. A copy may not cross two registrations, so each buffer is registered on its
@@ -28,12 +31,14 @@ struct pinned {
   size_t piece_bytes; /* a copy never crosses a multiple of this, counted from its buffer's start */
   int n_buffers;
   size_t n_registered; /* pieces, in order of address */
-  bool registered;
+  bool registered;     /* with CUDA; or on_device */
+  double registered_s; /* that registering took, or failing to */
   char refused[160];
 };
 
-/* Maps n_buffers of at least `bytes` each, in pages of stride_bytes, zero-filled. Returns 0 or
- * -ENOMEM with what to make smaller. pinned_close() frees in every case. */
+/* Maps n_buffers of at least `bytes` each, in pages of stride_bytes, zero-filled: usable memory,
+ * not pinned yet. Returns 0 or -ENOMEM with what to make smaller. pinned_close() frees in every
+ * case. */
 int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
                 size_t stride_bytes, const struct placement *placement, struct error *error);
 
@@ -46,6 +51,14 @@ static inline size_t pinned_device_bytes(size_t bytes, int n_buffers) {
   return (size_t)n_buffers * memory_round_up(bytes, PINNED_DEVICE_ALIGNMENT) +
          PINNED_DEVICE_ALIGNMENT;
 }
+
+/* Registers all of it with CUDA, and asks CUDA of both ends of each piece whether it takes them for
+ * pinned memory of the host. All or nothing: else `refused` says why, and it is not tried again.
+ * Does nothing to what is registered, or on_device. Takes seconds where there are many GB. */
+void pinned_register(struct pinned *pinned);
+
+/* Gives it back, in reverse; nothing may be copied from or to it at this moment. */
+void pinned_unregister(struct pinned *pinned);
 
 void pinned_close(struct pinned *pinned);
 

@@ -34,6 +34,7 @@ static void copies(struct bed *bed, char *found, size_t bytes) {
   copy_around(bed, from, to);
   if (bed->failed) return;
   bed->failed = pinned_open(&pinned, &bed->gpu, COPY_BYTES, 2, PITCH_BYTES, NULL, bed->error);
+  if (!bed->failed) pinned_register(&pinned);
   if (!bed->failed) copy_around(bed, pinned_at(&pinned, 0), pinned_at(&pinned, 1));
   snprintf(found, bytes,
            pinned.registered ? "3 MiB each way; memory can be pinned"

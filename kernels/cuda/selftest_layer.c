@@ -117,6 +117,7 @@ int selftest_layer(const struct selftest *test, enum element element, enum devic
   if (failed) return failed;
   if (device->info.element != element) /* the device helps itself; this step is about FP8 */
     failed = error_set(error, -ENOTSUP, "%.150s", device->info.degraded[0]);
+  device_cuda_plugin_ops.pin(device, true); /* no storage here */
   if (!failed) failed = run_layers(device, tokens, &output, error);
   if (!failed)
     failed = compare(output.hidden, wanted, element == ELEMENT_BF16 ? ALLOWED_BF16 : ALLOWED_FP8,

@@ -40,11 +40,11 @@ static int fill(struct cuda *cuda, enum kernel kernel, const struct weight_strea
                       &arguments, cuda->compute, error);
 }
 
-/* Brings bytes to the host through a buffer that is pinned and idle. */
+/* Brings bytes to the host through the small pinned memory, which is idle yet. */
 static int fetch(struct cuda *cuda, void *target, driver_pointer source, size_t bytes,
                  struct error *error) {
   struct gpu *gpu = &cuda->gpu;
-  const struct pinned *by = cuda_staging(cuda);
+  const struct pinned *by = &cuda->small_memory;
   const size_t step = by->buffer_bytes < by->piece_bytes ? by->buffer_bytes : by->piece_bytes;
   for (size_t done = 0; done < bytes; done += step) {
     const size_t n = bytes - done < step ? bytes - done : step;

@@ -2,6 +2,7 @@
  * Reader and writer by themselves: the bounds that they keep without compute, and what they wait
  * for with which patience.
  */
+#include <dirent.h>
 #include <errno.h>
 
 #include "base/clock.h"
@@ -82,5 +83,62 @@ Test(stages, a_long_layer_is_no_slow_drive, .timeout = 60) {
   ops.wait = slow_wait;
   cr_assert_eq(run(&fixture, &ops, LEG_ALL, &out, &error), 0, "%s", error.message);
   pipeline_run_free(&out);
+  fixture_close(&fixture);
+}
+
+/* io_urings that this process has open. */
+static int count_rings(void) {
+  static const char name[] = "anon_inode:[io_uring]";
+  int n = 0;
+  DIR *directory = opendir("/proc/self/fd");
+  for (struct dirent *entry; directory && (entry = readdir(directory));) {
+    char path[300], target[64] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
+    n += readlink(path, target, sizeof target - 1) > 0 && strcmp(target, name) == 0;
+  }
+  if (directory) closedir(directory);
+  return n;
+}
+
+/* What pin() was called with, and how many rings there were then. */
+static struct {
+  bool pinned;
+  int rings;
+} pins[4];
+static int n_pins;
+
+static void noting_pin(struct device *device, bool pinned) {
+  (void)device;
+  cr_assert_lt(n_pins, 4);
+  pins[n_pins].pinned = pinned;
+  pins[n_pins++].rings = count_rings();
+}
+
+/* Engines register a device's memory before it pins it, and give it up after it has given it back.
+ */
+Test(stages, a_device_pins_while_the_engines_are_open, .timeout = 60) {
+  struct fixture fixture = {0};
+  struct error error = {0};
+  cr_assert_eq(fixture_open(&fixture, "--device playback:zero --page-tokens 16 --engine uring",
+                            TOKENS, &error),
+               0, "%s", error.message);
+  const int before = count_rings();
+  cr_assert_eq(before, 2, "reader and writer have one each");
+  struct device_ops ops = *fixture.rig.device->ops;
+  const struct device_ops *usual = fixture.rig.device->ops;
+  ops.pin = noting_pin;
+  fixture.rig.device->ops = &ops;
+  struct pipeline *pipeline = NULL;
+  cr_assert_eq(
+      rig_open_pipeline(&fixture.rig, fixture.rig.source, fixture.rig.sink, &pipeline, &error), 0,
+      "%s", error.message);
+  pipeline_close(pipeline);
+  fixture.rig.device->ops = usual;
+  cr_assert_eq(n_pins, 2);
+  cr_expect(pins[0].pinned);
+  cr_expect_eq(pins[0].rings, before + 2, "pinned when both engines had registered");
+  cr_expect_not(pins[1].pinned);
+  cr_expect_eq(pins[1].rings, before + 2, "given back before either gave up");
+  cr_expect_eq(count_rings(), before);
   fixture_close(&fixture);
 }

@@ -84,6 +84,7 @@ static void good(struct bench *bench, int code, const char *what) {
 }
 
 static struct device_sequence sequence(struct bench *bench, int64_t n_past, int64_t n_new) {
+  if (bench->ops->pin) bench->ops->pin(bench->device, true); /* no storage here */
   return (struct device_sequence){n_past, n_new, bench->tokens + n_past};
 }
 

@@ -56,6 +56,7 @@ static struct device *open_device(const char *name, struct shape shape, enum ele
   cr_assert_eq(code, 0, "%s: %s", name, error.message);
   /* A device that helped itself would hide what it gave up. */
   cr_assert_eq(device->info.n_degraded, 0, "%s: %s", name, device->info.degraded[0]);
+  if (device->ops->pin) device->ops->pin(device, true); /* no storage here */
   cr_assert_eq(device->info.element, element);
   return device;
 }

@@ -38,7 +38,7 @@ static bool is_mapped(uintptr_t start, size_t bytes, size_t page) {
   return true;
 }
 
-static driver_result add_range(struct vgpu *state, uintptr_t start, size_t bytes) {
+static driver_result add_range(struct vgpu *state, uintptr_t start, size_t bytes, enum ring ring) {
   for (size_t i = 0; i < state->n_host; i++)
     if (start < state->host[i].end && start + bytes > state->host[i].start)
       return RESULT_HOST_MEMORY_ALREADY_REGISTERED;
@@ -49,7 +49,21 @@ static driver_result add_range(struct vgpu *state, uintptr_t start, size_t bytes
     state->host = grown;
     state->host_room = room;
   }
-  state->host[state->n_host++] = (struct host_range){start, start + bytes};
+  state->host[state->n_host++] =
+      (struct host_range){.start = start, .end = start + bytes, .ring = ring};
+  return RESULT_OK;
+}
+
+/* What the address is to the driver: memory that it never heard of is an error, as for the real
+ * one. */
+driver_result enter_pointer_get_attribute(void *value, unsigned attribute, driver_pointer pointer) {
+  ENTER(pointer_get_attribute, NEEDS_CONTEXT);
+  bool partly;
+  if (!value || attribute != DRIVER_POINTER_MEMORY_TYPE) return RESULT_INVALID_VALUE;
+  const bool device = vgpu_is_device(pointer, 1);
+  if (!device && !host_is_pinned((const void *)(uintptr_t)pointer, 1, &partly))
+    return RESULT_INVALID_VALUE;
+  *(unsigned *)value = device ? DRIVER_MEMORY_DEVICE : DRIVER_MEMORY_HOST;
   return RESULT_OK;
 }
 
@@ -63,8 +77,9 @@ driver_result enter_host_register(void *address, size_t bytes, unsigned flags) {
     return RESULT_INVALID_VALUE;
   }
   if (!is_mapped(start, bytes, page)) return RESULT_INVALID_VALUE;
+  const enum ring ring = ring_of(start);
   order_lock(&vgpu()->lock);
-  driver_result result = add_range(vgpu(), start, bytes);
+  driver_result result = add_range(vgpu(), start, bytes, ring);
   order_unlock(&vgpu()->lock);
   return result;
 }
@@ -74,9 +89,14 @@ driver_result enter_host_unregister(void *address) {
   struct vgpu *state = vgpu();
   driver_result result = RESULT_HOST_MEMORY_NOT_REGISTERED;
   streams_drain();
+  const enum ring ring = ring_of((uintptr_t)address);
   order_lock(&state->lock);
   for (size_t i = 0; i < state->n_host; i++) {
     if (state->host[i].start != (uintptr_t)address) continue;
+    if (state->host[i].ring == RING_HOLDS && ring == RING_WITHOUT)
+      vgpu_finding("io_uring gave %p up before it was unregistered", address);
+    if (state->host[i].ring == RING_WITHOUT && ring == RING_HOLDS)
+      vgpu_finding("%p was registered before io_uring registered it", address);
     size_t bytes = state->host[i].end - state->host[i].start;
     if (!is_mapped((uintptr_t)address, bytes, (size_t)sysconf(_SC_PAGESIZE)))
       vgpu_finding("%p was unmapped before it was unregistered", address);
@@ -86,6 +106,23 @@ driver_result enter_host_unregister(void *address) {
   }
   order_unlock(&state->lock);
   return result;
+}
+
+/* At a range's first copy: storage has registered it by now, and must have before the driver.
+ * (Where it is registered again and again, unregistering tells.) */
+static void check_order(const void *address) {
+  struct vgpu *state = vgpu();
+  const uintptr_t at = (uintptr_t)address;
+  struct host_range *range = NULL, first = {0};
+  order_lock(&state->lock);
+  for (size_t i = 0; i < state->n_host && !range; i++)
+    if (at >= state->host[i].start && at < state->host[i].end) range = &state->host[i];
+  if (range) first = *range;
+  if (range) range->used = true;
+  order_unlock(&state->lock);
+  if (!range || first.used || first.ring != RING_WITHOUT) return;
+  if (ring_of(at) == RING_HOLDS)
+    vgpu_finding("%p was registered before io_uring registered it", address);
 }
 
 /* Neighbouring ranges count as one: buffers are registered in pieces. */
@@ -168,6 +205,7 @@ static driver_result check_host(const char *what, const void *address, size_t by
     vgpu_finding("%s: %zu bytes at %p are registered in part only", what, bytes, address);
     return RESULT_INVALID_VALUE;
   }
+  if (!*pageable) check_order(address);
   if (*pageable && vgpu()->settings.pageable_is_finding)
     vgpu_finding("%s: %zu bytes at %p are pageable", what, bytes, address);
   return RESULT_OK;

@@ -85,8 +85,13 @@ struct vgpu {
   long n_events, n_modules, n_graphs; /* atomic */
 };
 
+/* Whether an io_uring of this process has an address in its registered buffers. */
+enum ring { RING_UNKNOWN, RING_WITHOUT, RING_HOLDS };
+
 struct host_range {
   uintptr_t start, end;
+  enum ring ring; /* when the range was registered here */
+  bool used;      /* by a strided copy: storage must have registered it by then, or never does */
 };
 
 /* The one of this process, made at the first call. */
@@ -130,6 +135,10 @@ void streams_drain(void); /* waits for all work of all streams */
 /* graph.c: keeps a copy of the work; -1 without memory. */
 int graph_add(struct CUgraph_st *graph, void (*run)(void *argument), const void *argument,
               size_t bytes);
+
+/* ring.c: by the kernel's account of each ring (/proc/self/fdinfo); some 0.1 ms. Unknown where a
+ * ring is busy, or the kernel does not tell. */
+enum ring ring_of(uintptr_t address);
 
 /* memory.c */
 bool host_is_pinned(const void *address, size_t bytes, bool *partly);

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# untimed
+# pinned.sh [PART OF A NAME]: each mistake of pinned.txt, linked to program or plugin, must be
+# noticed by the virtual driver, which asks the kernel what each io_uring has registered.
+# timeout: 300
+set -u
+. "$(dirname "$0")/lib.sh.inc"
+. "$build/vgpu/linked"
+compile=$(sed 's/-MMD -MP//' "$build/flags")
+export LD_LIBRARY_PATH=$build/vgpu/lib VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G
+
+# 0: right, and nothing was noticed.
+watch() { # directory program plugin-folder
+  mkdir -p "$1/target"
+  VGPU_PAGEABLE=0 REFILL_PLUGIN_DIR=$3 timeout 120 "$2" sweep --device cuda --tokens 33 \
+    --alpha 0.5 --model tests/shapes/tiny.json --page-tokens 16 --repeat 1 --break-even off \
+    --window 1 --write-window 1 --target "$1/target" -o "$1/result.json" >"$1/log" 2>&1 &&
+    ! grep -q '^vgpu:' "$1/log"
+}
+
+control() {
+  mkdir -p "$1"
+  watch "$1" "$build/refill" "$build"
+}
+
+one() { # directory what file script
+  local dir=$1 program=$build/refill plugin_folder=$build code
+  case $3 in
+    kernels/cuda/*)
+      plugin_folder=$dir
+      # shellcheck disable=SC2086
+      ${compile/-I. /-I"$dir" -I. } -w -fPIC -fvisibility=hidden -shared -o "$dir/refill_cuda.so" \
+        "$dir/$3" ${plugin/" $at/cuda/objects/${3%.c}.o"/} -ldl -lm >"$dir/log" 2>&1
+      ;;
+    *)
+      program=$dir/refill
+      # shellcheck disable=SC2086
+      ${compile/-I. /-I"$dir" -I. } -w -o "$program" "$dir/$3" \
+        ${program_objects/" $at/${3%.c}.o"/} $libraries >"$dir/log" 2>&1
+      ;;
+  esac || {
+    echo "STALE    $2: does not compile: $(grep -m1 error "$dir/log")"
+    return 1
+  }
+  watch "$dir" "$program" "$plugin_folder"
+  code=$?
+  judge "$2" $code "$(grep -m1 '^vgpu:' "$dir/log" | cut -c1-110)"
+}
+
+control "$work/first"
+result=$work/first/result.json
+if [ -f "$result" ] && ! grep -q 'buffers registered' "$result"; then
+  echo "SKIPPED: io_uring registers no buffers here, so their order cannot be wrong"
+  exit 77
+fi
+run_list tests/vgpu/mutants/pinned.txt "${1:-}"
