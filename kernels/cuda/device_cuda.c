@@ -84,15 +84,21 @@ static int warm_up(struct cuda *cuda, struct error *error) {
   return failed ? failed : cuda_synchronise(cuda, error);
 }
 
+static int try_fp8(struct cuda *cuda, struct error *error) {
+  int failed = cuda_trial_fp8(cuda, error);
+  if (!failed || !gpu_is_broken(&cuda->gpu)) return failed;
+  return error_prefix(error, "trying FP8 GEMMs (--dtype bf16 does without)");
+}
+
 /* Plans and trials. Whatever fails of these with FP8 may work without it; but for memory, of which
- * bf16 needs more. */
+ * bf16 needs more, and for a fault, after which nothing works until the process ends. */
 static int set_up_compute(struct cuda *cuda, struct error *error) {
   const bool fp8 = cuda->config.element == ELEMENT_FP8_E4M3;
   int failed = set_up_libraries(cuda, error);
-  if (!failed && fp8) failed = cuda_trial_fp8(cuda, error);
+  if (!failed && fp8) failed = try_fp8(cuda, error);
   if (!failed) failed = cuda_trial_attention(cuda, error);
   if (!failed) failed = warm_up(cuda, error);
-  cuda->fp8_failed = failed && failed != -ENOMEM && fp8;
+  cuda->fp8_failed = failed && failed != -ENOMEM && fp8 && !gpu_is_broken(&cuda->gpu);
   return failed;
 }
 

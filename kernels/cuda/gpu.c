@@ -67,6 +67,10 @@ int gpu_check(struct gpu *gpu, driver_result result, struct error *error, const 
                    result, before);
 }
 
+bool gpu_is_broken(struct gpu *gpu) {
+  return gpu->driver.context_synchronize() != DRIVER_SUCCESS;
+}
+
 /* ---- opening ---- */
 
 static int parse_index(const char *text, int count, int *ordinal, struct error *error) {

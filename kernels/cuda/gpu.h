@@ -54,6 +54,11 @@ int gpu_enter(struct gpu *gpu, struct error *error);
 int gpu_check(struct gpu *gpu, driver_result result, struct error *error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Whether a fault has ended the context. CUDA then returns that fault from every call until the
+ * process ends: no lesser form of anything would work better, and trying one only hides the cause.
+ * Waits for all work. */
+bool gpu_is_broken(struct gpu *gpu);
+
 /* Notes an operation that another library enqueues. */
 void gpu_note(struct gpu *gpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

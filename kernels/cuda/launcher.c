@@ -106,7 +106,8 @@ int launcher_open(struct launcher *launcher, struct gpu *gpu, struct error *erro
     unload(launcher);
     if (!launcher->refused[0])
       snprintf(launcher->refused, sizeof launcher->refused, "%.150s", why.message);
-    if (failed == -ENOMEM) return error_set(error, -ENOMEM, "loading kernels: %s", why.message);
+    if (failed == -ENOMEM || gpu_is_broken(gpu))
+      return error_set(error, failed, "loading kernels: %s", why.message);
   }
   return error_set(error, -ENOTSUP,
                    "no kernel image of this build runs on %s (compute capability %d.%d, driver "

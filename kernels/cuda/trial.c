@@ -209,9 +209,13 @@ int cuda_trial_attention(struct cuda *cuda, struct error *error) {
     attention_give_up(&cuda->attention, &why);
     return 0;
   }
-  if (failed != -ENOMEM && cuda->attention.choice != DEVICE_ATTENTION_CUDNN) {
+  const bool must = cuda->attention.choice == DEVICE_ATTENTION_CUDNN;
+  if (failed != -ENOMEM && !must && !gpu_is_broken(&cuda->gpu)) {
     attention_give_up(&cuda->attention, &why);
     return 0;
   }
-  return error_set(error, failed, "--attention cudnn: %s", why.message);
+  return error_set(error, failed, "%s: %s",
+                   must ? "--attention cudnn"
+                        : "trying cuDNN's attention (--attention builtin does without)",
+                   why.message);
 }
