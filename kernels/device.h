@@ -124,13 +124,20 @@ struct device_span {
   double start_s, end_s;
 };
 
+/* A PCIe link, as it is and at most; 0: unknown. A device that idles may run it slower. */
+struct device_link {
+  double gt_per_s, max_gt_per_s; /* transfers of each lane: 1e9/s */
+  int width, max_width;          /* lanes */
+};
+
 /* How a device stands at a moment: what may explain a slow sample. */
 struct device_condition {
   double clock_error_s; /* of this run's spans on the host's clock, at most; 0: none */
   bool graphs;          /* this run's layers are launched as CUDA graphs */
   bool known;           /* what follows could be read */
   double sm_hz, memory_hz, power_w, temperature_c;
-  char held_down[32]; /* what keeps its clocks down: "heat", "power cap"; "" nothing does */
+  char held_down[32];      /* what keeps its clocks down: "heat", "power cap"; "" nothing does */
+  struct device_link link; /* to the host; known apart from the rest */
 };
 
 /* What a run ends with. */
@@ -187,13 +194,6 @@ struct device_ops {
   /* Required. Ends all work and frees everything. NULL is allowed. */
   void (*close)(struct device *device);
 
-  /* Required. Starts a run over `seqs` (today n_seqs == 1): forgets earlier tickets, and overwrites
-   * a few bytes of every 512 of the past pages in the KV cache and landing buffers with a
-   * finite pattern, so that a page that storage fails to deliver cannot pass for delivered. */
-  int (*begin)(struct device *device, const struct device_sequence *seqs, int n_seqs,
-               struct error *error);
-
-  /* Required. Address of a layer's pages on one side, consecutive at page_stride_bytes, in one of
   /* Optional (NULL: nothing is to be pinned). Pins the host memory of `regions` for the device's
    * own copies, or gives it back. Called with true when storage has registered `regions` for itself
    * (or never will), before the first begin() or probe(); with false before storage gives them up.
@@ -203,6 +203,13 @@ struct device_ops {
    * slower and synchronous, as for who never calls this; `info` tells. */
   void (*pin)(struct device *device, bool pinned);
 
+  /* Required. Starts a run over `seqs` (today n_seqs == 1): forgets earlier tickets, and overwrites
+   * a few bytes of every 512 of the past pages in the KV cache and landing buffers with a
+   * finite pattern, so that a page that storage fails to deliver cannot pass for delivered. */
+  int (*begin)(struct device *device, const struct device_sequence *seqs, int n_seqs,
+               struct error *error);
+
+  /* Required. Address of a layer's pages on one side, consecutive at page_stride_bytes, in one of
    * `regions`. Which layers share a buffer follows from window, write_window and kv_slots; the
    * pipeline's bounds make that safe. With direct_buffers an address of device memory. */
   void *(*buffer)(struct device *device, int layer, enum device_side side);

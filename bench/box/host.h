@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/device.h"
+
 #define HOST_TEXT_BYTES 128
 #define HOST_WORD_BYTES 32
 #define HOST_NODES_MAX 32
@@ -22,6 +24,7 @@
 struct host_gpu {
   char address[HOST_WORD_BYTES]; /* "0000:17:00.0" */
   int numa_node;                 /* -1 unknown */
+  struct device_link link;       /* as it was then: an idle one is slow */
 };
 
 /* Texts are "" and numbers -1 where unknown, but where said otherwise. */

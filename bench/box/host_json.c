@@ -45,8 +45,12 @@ static json_t *gpus_to_json(const struct host *host) {
   json_t *gpus = json_array();
   for (int i = 0; i < host->n_gpus; i++) {
     const struct host_gpu *gpu = &host->gpus[i];
-    json_array_append_new(gpus, json_pack("{s: s, s: o}", "pci_address", gpu->address, "numa_node",
-                                          count_or_null(gpu->numa_node)));
+    const struct device_link *link = &gpu->link;
+    json_array_append_new(gpus, json_pack("{s: s, s: o, s: f, s: f, s: i, s: i}", "pci_address",
+                                          gpu->address, "numa_node", count_or_null(gpu->numa_node),
+                                          "link_gt_per_s", link->gt_per_s, "link_max_gt_per_s",
+                                          link->max_gt_per_s, "link_width", link->width,
+                                          "link_max_width", link->max_width));
   }
   return gpus;
 }

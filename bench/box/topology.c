@@ -78,6 +78,10 @@ int topology_node_at(const struct topology *topology, int index) {
   return node != NULL ? (int)node->os_index : -1;
 }
 
+int topology_near(int drive_node, int gpu_node) {
+  return gpu_node >= 0 ? gpu_node : drive_node;
+}
+
 /* The one node of the part of the machine that an I/O object hangs on. */
 static int node_of_object(const struct topology *topology, hwloc_obj_t object) {
   hwloc_obj_t place = hwloc_get_non_io_ancestor_obj(topology->hwloc, object);

@@ -37,6 +37,10 @@ int topology_node_of_block(const struct topology *topology, const char *name);
 int topology_node_placement(const struct topology *topology, int node, struct placement *placement,
                             struct error *error);
 
+/* The node near which threads and buffers between a drive and a GPU go (-1: not known): the GPU's,
+ * since its link is the faster one and what crosses sockets is slower; else the drive's. */
+int topology_near(int drive_node, int gpu_node);
+
 /* What --bind means on this topology. "none": anywhere. A node's number: there. "auto": on the
  * node that all of near[n_near] agree on (nodes of drives and GPUs; -1: unknown), where it is
  * known and the machine has several nodes; else anywhere. `why` (TOPOLOGY_TEXT_BYTES, may be

@@ -56,6 +56,7 @@ static int open_rig(struct calibrating *all, struct error *error) {
   if (!failed) failed = rig_open(&all->rig, &config, error);
   if (!failed) failed = group_init(&all->group, &all->rig, error);
   if (failed) return failed;
+  rig_tell_pinned(&all->rig);
   all->calibration.shape = all->rig.shape;
   all->calibration.layers = all->rig.layers;
   all->calibration.n_tokens = n_tokens;
@@ -176,6 +177,8 @@ static int64_t wrong_pages(const struct storage_grid *grid) {
 
 static int report(struct calibrating *all, struct error *error) {
   const struct calibration *calibration = &all->calibration;
+  for (int i = 0; i < calibration->parts.n; i++) /* it is busy while copies are timed */
+    rig_see_link(&all->rig.condition, &calibration->parts.all[i].link);
   char answer[CALIBRATION_ANSWER_BYTES];
   json_t *result = result_new(&all->options, host_report(&all->warnings));
   json_object_set_new(result, "rig", rig_to_json(&all->rig));
@@ -183,6 +186,8 @@ static int report(struct calibrating *all, struct error *error) {
   json_object_set_new(result, "answer", json_string(calibration_answer(calibration, answer)));
   calibration_warn(calibration, &all->warnings);
   rig_warn(&all->rig, &all->warnings);
+  if (calibration->storage.target.path[0])
+    target_warn_gpu(&calibration->storage.target, all->rig.gpu_node, &all->warnings);
   struct table *compute = calibration_compute_table(calibration);
   struct table *layers = calibration_layer_table(calibration);
   struct table *parts = calibration_parts_table(calibration);

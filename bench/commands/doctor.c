@@ -27,6 +27,7 @@
 
 #define FOUND_BYTES 400
 #define DRIVE_BYTES 800
+#define LINK_BYTES 64
 #define PROBE_BYTES                                                                                \
   ((size_t)64 << 20) /* registered to see whether the limit on locked memory allows it */
 #define MEMLOCK_WANTED_BYTES ((int64_t)1 << 30)
@@ -112,6 +113,15 @@ static void check_build(struct doctor *doctor) {
 
 /* ---- devices ---- */
 
+/* ", link 32.0 GT/s x16 of 32.0 GT/s x16"; "" unknown. */
+static const char *describe_link(const struct device_link *link, char text[LINK_BYTES]) {
+  text[0] = '\0';
+  if (link->width > 0)
+    snprintf(text, LINK_BYTES, ", link %.1f GT/s x%d of %.1f GT/s x%d", link->gt_per_s, link->width,
+             link->max_gt_per_s, link->max_width);
+  return text;
+}
+
 static void check_devices(struct doctor *doctor) {
   char names[FOUND_BYTES] = "";
   for (size_t i = 0, used = 0; device_at((int)i) && used < sizeof names; i++)
@@ -119,11 +129,13 @@ static void check_devices(struct doctor *doctor) {
                              device_at((int)i)->name);
   check(doctor, "devices", GOOD, "", "this build can drive %s", names);
   const struct host *host = &doctor->host;
+  char link[LINK_BYTES];
   bool drivable = device_find("cuda") != NULL;
   for (int i = 0; i < host->n_gpus; i++)
     check(doctor, "NVIDIA device", drivable ? GOOD : WARN,
           drivable ? "" : "this build cannot drive it: --device cpu or playback:PROFILE",
-          "%s, NUMA node %d%s", host->gpus[i].address, host->gpus[i].numa_node,
+          "%s, NUMA node %d%s%s", host->gpus[i].address, host->gpus[i].numa_node,
+          describe_link(&host->gpus[i].link, link),
           host->nvidia_driver ? "" : ", no driver loaded");
   if (host->n_gpus == 0) check(doctor, "NVIDIA device", GOOD, "", "none: --device auto is the CPU");
 }
@@ -189,12 +201,12 @@ static void check_limits(struct doctor *doctor) {
 /* "md0 (md of nvme0n1, nvme1n1), KIOXIA CM7 1.2.3, blocks 512/4096, ...": what is known of it. */
 static const char *describe_drive(const struct target *target, char text[DRIVE_BYTES]) {
   char node[32] = "";
-  char link[64] = "";
+  char link[LINK_BYTES];
   const char *model = target->model, *firmware = target->firmware;
   if (target->numa_node >= 0) snprintf(node, sizeof node, ", NUMA node %d", target->numa_node);
-  if (target->link_width > 0)
-    snprintf(link, sizeof link, ", link %.1f GT/s x%d of %.1f GT/s x%d", target->link_gt_per_s,
-             target->link_width, target->link_max_gt_per_s, target->link_max_width);
+  describe_link(&(struct device_link){target->link_gt_per_s, target->link_max_gt_per_s,
+                                      target->link_width, target->link_max_width},
+                link);
   snprintf(text, DRIVE_BYTES, "%s (%s%s%s)%s%s%s%s, blocks %u/%u, scheduler %s%s%s%s%s%s",
            target->drive[0] ? target->drive : "unknown", target->transport,
            target->members[0] ? " of " : "", target->members, model[0] ? ", " : "", model,

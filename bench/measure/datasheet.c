@@ -32,3 +32,8 @@ const struct datasheet *datasheet_find(const char *device, int multiprocessors) 
 double datasheet_flops_per_s(const struct datasheet *datasheet, enum element element) {
   return element == ELEMENT_FP8_E4M3 ? datasheet->fp8_flops_per_s : datasheet->bf16_flops_per_s;
 }
+
+double datasheet_link_bytes_per_s(double gt_per_s, int width) {
+  const double share = gt_per_s <= 5 ? 8.0 / 10 : gt_per_s <= 32 ? 128.0 / 130 : 242.0 / 256;
+  return gt_per_s > 0 && width > 0 ? gt_per_s * 1e9 / 8 * share * width : 0;
+}

@@ -68,6 +68,7 @@ static bool ask(struct rig *rig) {
   struct device_condition *now = &all->last;
   if (!rig->device->ops->condition) return false;
   rig->device->ops->condition(rig->device, now);
+  rig_see_link(all, &now->link);
   all->clock_error_s = fmax(all->clock_error_s, now->clock_error_s);
   if (now->known && (all->sm_hz_low <= 0 || now->sm_hz < all->sm_hz_low))
     all->sm_hz_low = now->sm_hz;

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "bench/measure/datasheet.h"
+
 /* Over which sizes a part is timed. */
 enum sizes { ONCE, OVER_NEW, OVER_PAST, OVER_BOTH };
 
@@ -50,11 +52,19 @@ const char *part_name(const struct part *part) {
   return "?";
 }
 
-static bool is_held_down(struct device *device) {
+double part_of_link(const struct part *part) {
+  const double link = datasheet_link_bytes_per_s(part->link.gt_per_s, part->link.width);
+  if (!is_copy(part->what) || link <= 0) return NAN;
+  return part->bytes / part->seconds / (part->what == PROBE_BOTH_WAYS ? 2 * link : link);
+}
+
+/* How the device stands, before a part and right after it. */
+static void look(struct device *device, struct part *part) {
   struct device_condition condition = {0};
-  if (!device->ops->condition) return false;
+  if (!device->ops->condition) return;
   device->ops->condition(device, &condition);
-  return condition.held_down[0] != '\0';
+  if (condition.held_down[0]) part->held_down = true;
+  part->link = condition.link;
 }
 
 /* One part; -ENOTSUP where the device does not have it. Sizes of 0 are told to the device as the
@@ -63,12 +73,12 @@ static int measure_one(struct parts *parts, struct device *device, struct part p
                        struct error *error) {
   struct device_rate rate = {0};
   if (parts->n == PARTS_MAX) return 0;
-  part.held_down = is_held_down(device);
+  look(device, &part);
   int failed =
       device->ops->probe(device, part.what, part.n_new ? part.n_new : 1, part.n_past, &rate, error);
   if (failed == -ENOTSUP) error_clear(error);
   if (failed) return failed;
-  if (is_held_down(device)) part.held_down = true;
+  look(device, &part);
   part.seconds = rate.seconds;
   part.cold_s = rate.cold_s;
   part.flops = rate.flops;

@@ -19,8 +19,9 @@ struct part {
   double seconds;
   double cold_s; /* with the L2 cache flushed before it; 0: not told */
   double flops, bytes;
-  bool held_down;    /* the device's clocks were, before it or after */
-  bool beside_reads; /* storage was read at the same time */
+  bool held_down;          /* the device's clocks were, before it or after */
+  bool beside_reads;       /* storage was read at the same time */
+  struct device_link link; /* right after it */
 };
 
 struct parts {
@@ -43,6 +44,10 @@ int parts_measure(struct parts *parts, struct device *device, const struct parts
 /* Times H2D, D2H and both at once; on a device where nothing is copied, nothing. */
 int parts_measure_copies(struct parts *parts, struct device *device, bool beside_reads,
                          struct error *error);
+
+/* The rate of a copy between host and device as a share of what the link carries; of both ways at
+ * once, a share of twice that. NaN for other parts, and where the link is not known. */
+double part_of_link(const struct part *part);
 
 /* "QKV GEMM", "H2D, storage read beside" */
 const char *part_name(const struct part *part);

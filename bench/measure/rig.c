@@ -91,15 +91,14 @@ static int resolve(struct rig *rig, struct error *error) {
   return 0;
 }
 
-/* Near the drive, and near the GPU where one computes. */
 static int choose_placement(struct rig *rig, struct error *error) {
-  int near[2] = {rig->target.numa_node, -1};
   struct host *host = malloc(sizeof *host);
   if (!host) return error_set(error, -ENOMEM, "no memory to look at this box");
   host_read(host, "/");
-  near[1] = host_gpu_node(host, rig->device_name, getenv("CUDA_VISIBLE_DEVICES"));
+  rig->gpu_node = host_gpu_node(host, rig->device_name, getenv("CUDA_VISIBLE_DEVICES"));
   free(host);
-  return topology_placement_near(rig->config.options->bind, near, 2, &rig->placement, error);
+  const int near = topology_near(rig->target.numa_node, rig->gpu_node);
+  return topology_placement_near(rig->config.options->bind, &near, 1, &rig->placement, error);
 }
 
 static int describe_target(struct rig *rig, struct error *error) {
@@ -238,6 +237,11 @@ int rig_open_options(struct rig *rig, const struct options *options,
   int failed = rig_device_name(options, device, sizeof device, error);
   if (!failed) failed = rig_shape(options, device, &config.shape, error);
   return failed ? failed : rig_open(rig, &config, error);
+}
+
+void rig_see_link(struct rig_condition *condition, const struct device_link *link) {
+  if (link->gt_per_s * link->width > condition->link.gt_per_s * condition->link.width)
+    condition->link = *link;
 }
 
 void rig_close(struct rig *rig) {

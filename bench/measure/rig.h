@@ -45,6 +45,7 @@ struct rig_condition {
   char held_down[32];           /* the latest reason */
   double sm_hz_low;             /* lowest clock that was read; 0: none was */
   double clock_error_s;         /* the largest */
+  struct device_link link;      /* the fastest that was seen: idle devices slow theirs down */
   struct device_condition last;
 };
 
@@ -58,6 +59,7 @@ struct rig {
   size_t page_payload_bytes, page_stride_bytes;
   int32_t *tokens; /* (tokens_max) the prompt */
   struct placement placement;
+  int gpu_node;         /* NUMA node of the GPU that computes; -1: none does, or not known */
   bool emulated;        /* a null engine: no files, no drive */
   struct target target; /* zeroed where emulated */
   struct device *device;
@@ -89,6 +91,9 @@ int rig_open(struct rig *rig, const struct rig_config *config, struct error *err
 int rig_open_options(struct rig *rig, const struct options *options,
                      void (*announce)(void *context, const struct target *target, uint64_t bytes),
                      void *announce_context, struct error *error);
+
+/* Notes a link as it was at some moment. */
+void rig_see_link(struct rig_condition *condition, const struct device_link *link);
 
 /* Closes all of it; safe on a zeroed struct. Memory that a hanging drive may still use is left to
  * the process's end. */

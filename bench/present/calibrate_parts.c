@@ -25,6 +25,7 @@ static const struct table_column parts_columns[] = {
     {.title = "MFU", .name = "mfu", .kind = TABLE_PERCENT, .digits = 0},
     {.title = "moved", .name = "bytes_per_s", .kind = TABLE_RATE},
     {.title = "of copy", .name = "of_copy", .kind = TABLE_PERCENT, .digits = 0},
+    {.title = "of link", .name = "of_link", .kind = TABLE_PERCENT, .digits = 0},
     {.title = "clocks", .name = "clocks", .kind = TABLE_TEXT},
 };
 
@@ -71,6 +72,7 @@ struct table *calibration_parts_table(const struct calibration *calibration) {
     table_real(table, calibration_mfu(calibration, rates.flops_per_s));
     table_real(table, rates.bytes_per_s);
     table_real(table, rates.of_copy);
+    table_real(table, part_of_link(part));
     table_text(table, part->held_down ? "held down" : "");
   }
   return table;
@@ -91,6 +93,7 @@ json_t *calibration_parts_to_json(const struct calibration *calibration) {
     json_object_set_new(json, "bytes", result_real(part->bytes));
     json_object_set_new(json, "mfu", result_real(calibration_mfu(calibration, rates.flops_per_s)));
     json_object_set_new(json, "of_copy", result_real(rates.of_copy));
+    json_object_set_new(json, "of_link", result_real(part_of_link(part)));
     json_array_append_new(list, json);
   }
   return list;

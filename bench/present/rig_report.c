@@ -3,10 +3,12 @@
  */
 #include "bench/present/rig_report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/units.h"
+#include "bench/present/result.h"
 
 #define LARGE_WRITE_BYTES 4e9 /* from here on a drive's wear is worth a word */
 
@@ -41,6 +43,10 @@ static json_t *engine_to_json(const struct io_engine_info *info) {
                    (json_int_t)info->unregistered_count);
 }
 
+static json_t *node_to_json(int node) {
+  return node >= 0 ? json_integer(node) : json_null();
+}
+
 static json_t *device_to_json(const struct rig *rig) {
   const struct device_info *info = &rig->device->info;
   json_t *degraded = json_array();
@@ -53,6 +59,9 @@ static json_t *device_to_json(const struct rig *rig) {
                            info->kv_slots, "weight_sets", info->weight_sets, "threads",
                            info->threads, "chunk_tokens", (json_int_t)info->chunk_tokens,
                            "memory_bytes", (json_int_t)info->memory_bytes);
+  json_object_set_new(json, "pinned_bytes", json_integer((json_int_t)info->pinned_bytes));
+  json_object_set_new(json, "pinned_s", result_real(info->pinned_bytes ? info->pinned_s : NAN));
+  json_object_set_new(json, "numa_node", node_to_json(rig->gpu_node));
   json_object_set_new(json, "degraded", degraded);
   return json;
 }
@@ -70,6 +79,11 @@ static json_t *condition_to_json(const struct rig_condition *condition) {
                            json_pack("{s:f, s:f, s:f, s:f, s:f}", "sm_hz_low", condition->sm_hz_low,
                                      "sm_hz", last->sm_hz, "memory_hz", last->memory_hz, "power_w",
                                      last->power_w, "temperature_c", last->temperature_c));
+  const struct device_link *link = &condition->link;
+  if (link->width > 0)
+    json_object_update_new(json, json_pack("{s:f, s:f, s:i, s:i}", "link_gt_per_s", link->gt_per_s,
+                                           "link_max_gt_per_s", link->max_gt_per_s, "link_width",
+                                           link->width, "link_max_width", link->max_width));
   return json;
 }
 
@@ -100,6 +114,7 @@ json_t *rig_to_json(const struct rig *rig) {
   json_object_set_new(json, "params", json_real(shape_params(&rig->shape)));
   json_object_set_new(json, "attention_flops_per_pair",
                       json_real(shape_attention_flops_per_pair(&rig->shape)));
+  json_object_set_new(json, "bound_node", node_to_json(rig->placement.node));
   json_object_set_new(json, "device", device_to_json(rig));
   json_object_set_new(json, "condition", condition_to_json(&rig->condition));
   json_object_set_new(json, "target",
@@ -148,6 +163,18 @@ static void warn_drive(const struct target *target, struct warnings *warnings) {
     warnings_add(warnings, WARNING_SCHEDULER, "%s: %s", target->drive, target->scheduler);
 }
 
+void target_warn_gpu(const struct target *target, int gpu_node, struct warnings *warnings) {
+  if (target->numa_node >= 0 && gpu_node >= 0 && target->numa_node != gpu_node)
+    warnings_add(warnings, WARNING_NODE_MISMATCH, "%s on node %d, the GPU on node %d",
+                 target->drive, target->numa_node, gpu_node);
+}
+
+void link_warn(const struct device_link *link, struct warnings *warnings) {
+  if (link->gt_per_s < link->max_gt_per_s || link->width < link->max_width)
+    warnings_add(warnings, WARNING_GPU_LINK, "%.1f GT/s x%d of %.1f GT/s x%d", link->gt_per_s,
+                 link->width, link->max_gt_per_s, link->max_width);
+}
+
 void target_warn_node(const struct target *target, const struct host *host,
                       struct warnings *warnings) {
   int known = 0;
@@ -189,6 +216,8 @@ void rig_warn(const struct rig *rig, struct warnings *warnings) {
   if (!info->kv_resident)
     warnings_add(warnings, WARNING_KV_NOT_RESIDENT, "%d of %d layers held", info->kv_slots,
                  rig->layers);
+  link_warn(&rig->condition.link, warnings);
+  if (rig->target.path[0]) target_warn_gpu(&rig->target, rig->gpu_node, warnings);
   if (rig->target.path[0]) target_warn(&rig->target, reader->description, warnings);
 }
 
@@ -196,6 +225,15 @@ void rig_tell(const struct rig *rig) {
   if (!rig->source_made || !rig->config.keep_source) return;
   fprintf(stderr, "refill: stored KV stays in %s for later runs; delete it when you are done\n",
           kv_file_path(rig->source));
+}
+
+void rig_tell_pinned(const struct rig *rig) {
+  const struct device_info *info = &rig->device->info;
+  char bytes[UNITS_TEXT_BYTES], seconds[UNITS_TEXT_BYTES];
+  if (info->pinned_bytes == 0) return;
+  fprintf(stderr, "refill: %s of host memory pinned for copies, in %s\n",
+          units_format_bytes(bytes, (double)info->pinned_bytes),
+          units_format_seconds(seconds, info->pinned_s));
 }
 
 char *cold_reason(const char *cold, char *text, size_t bytes) {

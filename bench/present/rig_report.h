@@ -22,6 +22,9 @@ void rig_announce_rounds(struct warnings *warnings, const struct target *target,
 /* Tells on stderr where stored KV that this run made is kept for later runs. */
 void rig_tell(const struct rig *rig);
 
+/* Tells on stderr how much memory was pinned for the device's copies, and how long that took. */
+void rig_tell_pinned(const struct rig *rig);
+
 /* Why reads are not proven cold: a cold text without its "not proven (" and ")". text[bytes]. */
 char *cold_reason(const char *cold, char *text, size_t bytes);
 
@@ -33,6 +36,12 @@ json_t *target_to_json(const struct target *target);
 
 /* Adds the warnings that a target, driven by an engine so described, gives cause for. */
 void target_warn(const struct target *target, const char *engine, struct warnings *warnings);
+
+/* Warns where the GPU that computes is on another NUMA node than the drive (-1: not known). */
+void target_warn_gpu(const struct target *target, int gpu_node, struct warnings *warnings);
+
+/* Warns of a PCIe link to a GPU, the fastest that was seen, that is below its maximum. */
+void link_warn(const struct device_link *link, struct warnings *warnings);
 
 /* Warns of a drive on a NUMA node where the box has GPUs on others only. */
 void target_warn_node(const struct target *target, const struct host *host,

@@ -31,6 +31,7 @@ enum warning {
   WARNING_ROW_REFUSED,         /* an engine or target cannot do what a row asks */
   WARNING_FIO_SMALL_PAGES,     /* fio's buffers lie on small pages, ours on huge ones */
   WARNING_LINK_DEGRADED,       /* a drive's PCIe link is below its maximum */
+  WARNING_GPU_LINK,            /* a GPU's PCIe link is below its maximum, while it is busy */
   WARNING_NODE_MISMATCH,       /* drive and GPU hang on different NUMA nodes */
   WARNING_SCHEDULER,           /* an I/O scheduler stands before an NVMe drive */
   WARNING_FAKE_DIRECT,         /* the filesystem takes O_DIRECT and buffers all the same */

@@ -279,8 +279,14 @@ static int cuda_output(struct device *device, struct device_output *output, stru
 static void cuda_condition(struct device *device, struct device_condition *condition) {
   const struct cuda *cuda = cuda_of(device);
   struct nvml_state state;
+  struct nvml_link link;
   *condition = (struct device_condition){.clock_error_s = cuda->tickets.base_error_s,
                                          .graphs = cuda->graphs.active};
+  if (nvml_read_link(&cuda->nvml, &link, NULL) == 0)
+    condition->link = (struct device_link){.gt_per_s = link.gt_per_s,
+                                           .max_gt_per_s = link.max_gt_per_s,
+                                           .width = (int)link.width,
+                                           .max_width = (int)link.max_width};
   if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
   condition->known = true;
   condition->sm_hz = state.sm_mhz * 1e6;

@@ -1,5 +1,5 @@
 /*
- * Looking at a GPU and its libraries without running anything on it.
+ * Looking at a GPU, its link and its libraries without running anything on it.
  */
 #include "kernels/cuda/inspect.h"
 
@@ -10,9 +10,11 @@
 #include "kernels/cuda/launcher.h"
 #include "kernels/cuda/lt.h"
 #include "kernels/cuda/nvml.h"
+#include "kernels/cuda/pinned.h"
 
 #define TEXT_BYTES 400
 #define MEMORY_LITTLE_BYTES ((size_t)4 << 30)
+#define PINNED_PROBE_BYTES ((size_t)64 << 20)
 #define PYTHON_HINT "or name its directory with --cuda-libdir"
 
 struct inspection {
@@ -45,6 +47,22 @@ static void look_at_memory(struct inspection *all) {
   say(all, "GPU memory", little || used ? INSPECT_WARN : INSPECT_GOOD,
       little || used ? "end what else uses the GPU (nvidia-smi lists it)" : "",
       "%.1f of %.1f GiB free", (double)free_bytes / (1 << 30), (double)total_bytes / (1 << 30));
+}
+
+/* How long a run will take to pin its buffers, or why it cannot. */
+static void look_at_pinning(struct inspection *all) {
+  struct pinned pinned;
+  struct error error = {0};
+  int failed = pinned_open(&pinned, &all->gpu, PINNED_PROBE_BYTES, 1, 4096, NULL, &error);
+  if (!failed) pinned_register(&pinned);
+  const double gib_s = pinned.registered_s * 0x1p30 / (double)PINNED_PROBE_BYTES;
+  if (failed || !pinned.registered)
+    say(all, "pinned memory", INSPECT_WARN, "ulimit -l unlimited, or copies at about half the rate",
+        "%s", failed ? error.message : pinned.refused);
+  else
+    say(all, "pinned memory", INSPECT_GOOD, "", "works: %.0f MiB in %.1f ms, so %.2f s a GiB",
+        (double)PINNED_PROBE_BYTES / 0x1p20, pinned.registered_s * 1e3, gib_s);
+  pinned_close(&pinned);
 }
 
 static void look_at_kernels(struct inspection *all) {
@@ -107,6 +125,23 @@ static void look_at_cudnn(struct inspection *all) {
   if (!failed) look_at_nvrtc(all);
 }
 
+static void look_at_link(struct inspection *all, const struct nvml *nvml) {
+  struct nvml_link link;
+  struct error error = {0};
+  if (nvml_read_link(nvml, &link, &error)) {
+    say(all, "GPU link", INSPECT_GOOD, "", "%s", error.message);
+    return;
+  }
+  const bool lesser = link.gt_per_s < link.max_gt_per_s || link.width < link.max_width;
+  say(all, "GPU link", lesser ? INSPECT_WARN : INSPECT_GOOD,
+      lesser
+          ? "an idle GPU slows it down: refill calibrate tells it under load; else look at seat, "
+            "slot, riser and BIOS"
+          : "",
+      "%.1f GT/s x%u of %.1f GT/s x%u", link.gt_per_s, link.width, link.max_gt_per_s,
+      link.max_width);
+}
+
 static void look_at_nvml(struct inspection *all) {
   struct nvml nvml = {0};
   struct nvml_state state;
@@ -123,6 +158,7 @@ static void look_at_nvml(struct inspection *all) {
         "%s: SM %u MHz, memory %u MHz, %.0f W, %u C%s%s", nvml.library.path, state.sm_mhz,
         state.memory_mhz, state.power_w, state.temperature_c, *reason ? ", held down: " : "",
         reason);
+    look_at_link(all, &nvml);
   }
   nvml_close(&nvml);
 }
@@ -143,6 +179,7 @@ void inspect(const struct selftest *test, inspect_tell *tell, void *context) {
   say(&all, "GPU", INSPECT_GOOD, "", "%s, compute capability %d.%d, %d SMs, PCIe %s", gpu->name,
       gpu->major, gpu->minor, gpu->multiprocessors, gpu->pci_bus_id);
   look_at_memory(&all);
+  look_at_pinning(&all);
   look_at_kernels(&all);
   look_at_lt(&all);
   look_at_cudnn(&all);

@@ -13,7 +13,8 @@ enum inspect_verdict { INSPECT_GOOD, INSPECT_WARN, INSPECT_BAD };
 typedef void inspect_tell(void *context, const char *name, enum inspect_verdict verdict,
                           const char *found, const char *advice);
 
-/* Tells of the driver, the GPU, its memory, the kernels and every library. */
+/* Tells of the driver, the GPU, its memory and link, whether host memory can be pinned, the kernels
+ * and every library. */
 void inspect(const struct selftest *test, inspect_tell *tell, void *context);
 
 #endif

@@ -55,6 +55,29 @@ int nvml_read(const struct nvml *nvml, struct nvml_state *state, struct error *e
   return 0;
 }
 
+/* Transfers per second of one lane by generation, PCI Express Base Specification 6.0. */
+static double lane_gt_per_s(unsigned generation) {
+  static const double rates[] = {0, 2.5, 5, 8, 16, 32, 64};
+  return generation < sizeof rates / sizeof rates[0] ? rates[generation] : 0;
+}
+
+int nvml_read_link(const struct nvml *nvml, struct nvml_link *link, struct error *error) {
+  unsigned generation = 0, generation_max = 0;
+  *link = (struct nvml_link){0};
+  if (!nvml->device) return error_set(error, -ENOTSUP, "NVML is not there");
+  nvml_result result = nvml->link_generation(nvml->device, &generation);
+  if (result == NVML_SUCCESS) result = nvml->link_generation_max(nvml->device, &generation_max);
+  if (result == NVML_SUCCESS) result = nvml->link_width(nvml->device, &link->width);
+  if (result == NVML_SUCCESS) result = nvml->link_width_max(nvml->device, &link->max_width);
+  if (result != NVML_SUCCESS) {
+    *link = (struct nvml_link){0};
+    return error_set(error, -ENOTSUP, "NVML tells nothing of the PCIe link (%d)", result);
+  }
+  link->gt_per_s = lane_gt_per_s(generation);
+  link->max_gt_per_s = lane_gt_per_s(generation_max);
+  return 0;
+}
+
 const char *nvml_reason_name(uint64_t reasons) {
   if (reasons & (NVML_REASON_SOFTWARE_THERMAL | NVML_REASON_HARDWARE_THERMAL)) return "heat";
   if (reasons & NVML_REASON_POWER_BRAKE) return "power brake";

@@ -1,5 +1,5 @@
 /*
- * The GPU's clocks, power and what holds them down, by NVIDIA's management
+ * The GPU's clocks, power, what holds them down, and its PCIe link, by NVIDIA's management
  * library: loaded at run time, found by PCI address (its numbering is not the driver's). Only
  * read, never set. Optional: without it nothing is known, and nothing fails.
  */
@@ -30,7 +30,13 @@ enum {
   X(clock, nvmlDeviceGetClockInfo, (nvml_device device, unsigned type, unsigned *mhz))             \
   X(power, nvmlDeviceGetPowerUsage, (nvml_device device, unsigned *milliwatts))                    \
   X(temperature, nvmlDeviceGetTemperature, (nvml_device device, unsigned sensor, unsigned *c))     \
-  X(reasons, nvmlDeviceGetCurrentClocksThrottleReasons, (nvml_device device, uint64_t * reasons))
+  X(reasons, nvmlDeviceGetCurrentClocksThrottleReasons, (nvml_device device, uint64_t * reasons))  \
+  X(link_generation, nvmlDeviceGetCurrPcieLinkGeneration,                                          \
+    (nvml_device device, unsigned *generation))                                                    \
+  X(link_generation_max, nvmlDeviceGetMaxPcieLinkGeneration,                                       \
+    (nvml_device device, unsigned *generation))                                                    \
+  X(link_width, nvmlDeviceGetCurrPcieLinkWidth, (nvml_device device, unsigned *lanes))             \
+  X(link_width_max, nvmlDeviceGetMaxPcieLinkWidth, (nvml_device device, unsigned *lanes))
 
 struct nvml {
   struct library library;
@@ -46,12 +52,21 @@ struct nvml_state {
   uint64_t reasons; /* NVML_REASON_*; idle and application limits are not among them */
 };
 
+/* The PCIe link as it is now, which an idle GPU slows down, and at most in this slot. */
+struct nvml_link {
+  double gt_per_s, max_gt_per_s; /* of each lane */
+  unsigned width, max_width;     /* lanes */
+};
+
 /* Loads the library and finds the device; -ENOTSUP where that is not possible. */
 int nvml_open(struct nvml *nvml, const char *pci_bus_id, struct error *error);
 void nvml_close(struct nvml *nvml);
 
 /* What it reads at this moment (some 10 us); -ENOTSUP where nothing can be read. */
 int nvml_read(const struct nvml *nvml, struct nvml_state *state, struct error *error);
+
+/* -ENOTSUP where that is not told: in a virtual machine, of a MIG slice. */
+int nvml_read_link(const struct nvml *nvml, struct nvml_link *link, struct error *error);
 
 /* "power cap", "heat", ... or "" where nothing holds the clocks down. */
 const char *nvml_reason_name(uint64_t reasons);

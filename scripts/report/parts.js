@@ -13,12 +13,13 @@ function partsTable(result) {
                        num(p.flops) > 0 ? format.flops(rate(p, "flops")) : MISSING,
                        format.percent(num(p.mfu)),
                        num(p.bytes) > 0 ? format.rate(rate(p, "bytes")) : MISSING,
+                       format.percent(num(p.of_link)),
                        {text: p.held_down === true ? "clocks held down" : "", class: "text warn"}]);
   const sheet = at(result, "datasheet", "device");
   return rows.length ? tableOf("Each part alone" + (sheet ? `; MFU against ${text(sheet)}` : ""),
                                [
                                  {text: "part", class: "text"}, "new", "past", "time", "rate",
-                                 "MFU", "bytes", {text: "", class: "text"}
+                                 "MFU", "bytes", "of link", {text: "", class: "text"}
                                ],
                                rows)
                      : null;

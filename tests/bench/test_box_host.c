@@ -195,6 +195,27 @@ Test(box_host, finds_nvidia_devices_on_the_bus) {
   cr_expect(host_has_nvidia(root));
 }
 
+Test(box_host, reads_a_gpus_link) {
+  put_pci("0000:17:00.0", "0x10de\n", "0x030200\n", "1\n");
+  put("/sys/bus/pci/devices/0000:17:00.0/current_link_speed", "16.0 GT/s PCIe\n");
+  put("/sys/bus/pci/devices/0000:17:00.0/max_link_speed", "32.0 GT/s PCIe\n");
+  put("/sys/bus/pci/devices/0000:17:00.0/current_link_width", "8\n");
+  put("/sys/bus/pci/devices/0000:17:00.0/max_link_width", "16\n");
+  put_pci("0000:18:00.0", "0x10de\n", "0x030200\n", "1\n");
+  put("/sys/bus/pci/devices/0000:18:00.0/current_link_speed", "Unknown\n");
+  put("/sys/bus/pci/devices/0000:18:00.0/current_link_width", "255\n");
+  struct host host;
+  host_read(&host, root);
+  cr_assert_eq(host.n_gpus, 2);
+  const struct device_link *link = &host.gpus[0].link;
+  cr_expect_eq(link->gt_per_s, 16);
+  cr_expect_eq(link->max_gt_per_s, 32);
+  cr_expect_eq(link->width, 8);
+  cr_expect_eq(link->max_width, 16);
+  cr_expect_eq(host.gpus[1].link.gt_per_s, 0);
+  cr_expect_eq(host.gpus[1].link.width, 0);
+}
+
 Test(box_host, an_nvswitch_alone_is_no_gpu) {
   put_pci("0000:18:00.0", "0x10de\n", "0x068000\n", "0\n");
   cr_expect_not(host_has_nvidia(root));

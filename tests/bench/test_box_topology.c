@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/box/host.h"
 #include "bench/box/topology.h"
 
 static const char two_sockets[] = "tests/bench/data/two-socket.xml";
@@ -164,6 +165,29 @@ Test(box_topology, auto_goes_where_the_devices_agree) {
     cr_expect_eq(placement.node, cases[i].node, "case %zu: node %d", i, placement.node);
     cr_expect_eq(is_anywhere(&placement), cases[i].node == -1, "case %zu", i);
     cr_expect_gt(strlen(why), 0);
+  }
+  topology_free(topology);
+}
+
+/* Two sockets of four cores, a GPU on each: threads and buffers go to the GPU that computes, and to
+ * the drive where none does. */
+Test(box_topology, a_gpu_draws_threads_and_buffers_to_its_socket) {
+  struct topology *topology = synthetic("pack:2 [numa] core:4 pu:1");
+  const struct host host = {.n_gpus = 2,
+                            .gpus = {{.address = "0000:17:00.0", .numa_node = 0},
+                                     {.address = "0000:81:00.0", .numa_node = 1}}};
+  const struct {
+    const char *device;
+    int drive_node, node;
+  } cases[] = {{"cuda:0", 0, 0},  {"cuda:1", 1, 1}, {"cuda:1", 0, 1}, {"cuda:0", 1, 0},
+               {"cuda:1", -1, 1}, {"cpu", 1, 1},    {"cpu", -1, -1}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct placement placement;
+    const int gpu_node = host_gpu_node(&host, cases[i].device, NULL);
+    const int near = topology_near(cases[i].drive_node, gpu_node);
+    cr_assert_eq(topology_place(topology, "auto", &near, 1, &placement, NULL, NULL), 0);
+    cr_expect_eq(placement.node, cases[i].node, "case %zu", i);
+    cr_expect_eq(placement.cpus[0], cases[i].node < 0 ? 0U : 0x0fU << 4 * cases[i].node);
   }
   topology_free(topology);
 }

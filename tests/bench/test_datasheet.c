@@ -23,3 +23,13 @@ Test(datasheet, is_not_another_ones) {
   cr_expect_null(datasheet_find("NVIDIA H100", 132));
   cr_expect_null(datasheet_find("", 0));
 }
+
+Test(datasheet, links_carry_their_bits_less_the_encoding) {
+  cr_expect_float_eq(datasheet_link_bytes_per_s(32, 16), 63.015e9, 1e6, "generation 5, 16 lanes");
+  cr_expect_float_eq(datasheet_link_bytes_per_s(16, 16), 31.508e9, 1e6);
+  cr_expect_float_eq(datasheet_link_bytes_per_s(8, 4), 3.938e9, 1e6);
+  cr_expect_float_eq(datasheet_link_bytes_per_s(2.5, 1), 0.25e9, 1);
+  cr_expect_float_eq(datasheet_link_bytes_per_s(64, 16), 121.0e9, 1e6);
+  cr_expect_eq(datasheet_link_bytes_per_s(0, 16), 0);
+  cr_expect_eq(datasheet_link_bytes_per_s(32, 0), 0);
+}

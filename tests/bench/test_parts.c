@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "bench/measure/datasheet.h"
 #include "bench/measure/parts.h"
 
 /* Takes a second for each new token and a tenth for each of the past; `missing` it does not have.
@@ -27,7 +28,7 @@ static int probe(struct device *device, enum device_probe what, int64_t n_new, i
 }
 
 static void condition(struct device *device, struct device_condition *now) {
-  *now = (struct device_condition){.known = true};
+  *now = (struct device_condition){.known = true, .link = {.gt_per_s = 16, .width = 8}};
   if (((struct fake *)device)->hot) snprintf(now->held_down, sizeof now->held_down, "heat");
 }
 
@@ -101,4 +102,26 @@ Test(parts, ends_when_it_is_told) {
   struct error error = {0};
   cr_expect_eq(parts_measure(&parts, &fake.device, &axes, at_once, &error), -EINTR);
   cr_expect_eq(fake.n_asked, 0);
+}
+
+Test(parts, copies_are_held_against_the_link) {
+  struct part part = {.what = PROBE_H2D,
+                      .seconds = 1,
+                      .bytes = 0.5 * datasheet_link_bytes_per_s(32, 16),
+                      .link = {.gt_per_s = 32, .width = 16}};
+  cr_expect_float_eq(part_of_link(&part), 0.5, 1e-9);
+  part.what = PROBE_BOTH_WAYS;
+  cr_expect_float_eq(part_of_link(&part), 0.25, 1e-9, "of both directions");
+  part.what = PROBE_MEMORY_COPY;
+  cr_expect(isnan(part_of_link(&part)), "it does not cross the link");
+  part = (struct part){.what = PROBE_D2H, .seconds = 1, .bytes = 1};
+  cr_expect(isnan(part_of_link(&part)), "the link is not known");
+}
+
+Test(parts, the_link_is_read_after_each) {
+  struct fake fake = {.missing = PROBE_EMBED};
+  struct parts parts = measure(&fake);
+  const struct part *copy = parts_find(&parts, PROBE_H2D, 0, 0);
+  cr_assert_not_null(copy);
+  cr_expect_eq(copy->link.width, 8);
 }

@@ -83,3 +83,43 @@ Test(target_warn, drives_far_from_every_gpu) {
   target_warn_node(&target, &host, &warnings);
   cr_expect(warnings_has(&warnings, WARNING_NODE_MISMATCH));
 }
+
+Test(target_warn, the_gpu_that_computes_is_far_from_the_drive) {
+  struct target target = good();
+  memset(&warnings, 0, sizeof warnings);
+  target_warn_gpu(&target, 0, &warnings);
+  target_warn_gpu(&target, -1, &warnings);
+  target.numa_node = -1;
+  target_warn_gpu(&target, 1, &warnings);
+  cr_expect(!warnings_has(&warnings, WARNING_NODE_MISMATCH), "near, or not known");
+  target.numa_node = 0;
+  target_warn_gpu(&target, 1, &warnings);
+  cr_expect(warnings_has(&warnings, WARNING_NODE_MISMATCH));
+}
+
+Test(target_warn, a_gpu_whose_link_is_below_its_best) {
+  const struct {
+    struct device_link link;
+    bool warns;
+  } cases[] = {{{32, 32, 16, 16}, false},
+               {{0, 0, 0, 0}, false},
+               {{16, 32, 16, 16}, true},
+               {{32, 32, 8, 16}, true},
+               {{2.5, 16, 16, 16}, true}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    memset(&warnings, 0, sizeof warnings);
+    link_warn(&cases[i].link, &warnings);
+    cr_expect_eq(warnings_has(&warnings, WARNING_GPU_LINK), cases[i].warns, "case %zu", i);
+  }
+}
+
+/* A GPU that idled before slows its link down: the fastest that was seen counts. */
+Test(target_warn, an_idle_link_is_no_slow_one) {
+  struct rig_condition condition = {0};
+  const struct device_link idle = {2.5, 32, 16, 16}, busy = {32, 32, 16, 16};
+  rig_see_link(&condition, &idle);
+  cr_expect_eq(condition.link.gt_per_s, 2.5);
+  rig_see_link(&condition, &busy);
+  rig_see_link(&condition, &idle);
+  cr_expect_eq(condition.link.gt_per_s, 32);
+}

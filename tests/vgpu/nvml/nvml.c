@@ -1,6 +1,6 @@
 /*
- * A stand-in for NVML: a GPU's clocks, power, heat and what holds the clocks down, as the
- * environment says (VGPU_NVML_*, README.md).
+ * A stand-in for NVML: a GPU's clocks, power, heat, what holds the clocks down and its PCIe link
+ * (of generation 5 with 16 lanes), as the environment says (VGPU_NVML_*, README.md).
  *
  * What throttles a GPU cannot be had on demand, even where there is one. Here it starts at any
  * reading: before the first run, or after it, or never. Functions that a driver may refuse are
@@ -91,6 +91,30 @@ nvml_result nvmlDeviceGetTemperature(nvml_device device, unsigned sensor, unsign
   JUDGE("nvmlDeviceGetTemperature", device);
   if (sensor != 0) return INVALID_ARGUMENT;
   *c = (unsigned)number("VGPU_NVML_TEMPERATURE_C", 45);
+  return OK;
+}
+
+nvml_result nvmlDeviceGetCurrPcieLinkGeneration(nvml_device device, unsigned *generation) {
+  JUDGE("nvmlDeviceGetCurrPcieLinkGeneration", device);
+  *generation = (unsigned)number("VGPU_NVML_LINK_GENERATION", 5);
+  return OK;
+}
+
+nvml_result nvmlDeviceGetMaxPcieLinkGeneration(nvml_device device, unsigned *generation) {
+  JUDGE("nvmlDeviceGetMaxPcieLinkGeneration", device);
+  *generation = 5;
+  return OK;
+}
+
+nvml_result nvmlDeviceGetCurrPcieLinkWidth(nvml_device device, unsigned *lanes) {
+  JUDGE("nvmlDeviceGetCurrPcieLinkWidth", device);
+  *lanes = (unsigned)number("VGPU_NVML_LINK_WIDTH", 16);
+  return OK;
+}
+
+nvml_result nvmlDeviceGetMaxPcieLinkWidth(nvml_device device, unsigned *lanes) {
+  JUDGE("nvmlDeviceGetMaxPcieLinkWidth", device);
+  *lanes = 16;
   return OK;
 }
 
