@@ -53,13 +53,15 @@ int uring_find_piece(const struct uring_engine *engine, const void *address, siz
   return piece->index;
 }
 
-/* "(memlock 8 MiB; raise ulimit -l)" or the kernel's reason. */
-static void say_why_not(int code, char *text, size_t text_bytes) {
+/* "40.0 MiB of buffers not registered (memlock 8.00 MiB; raise ulimit -l)", so that one can see how
+ * far; or the kernel's reason. */
+static void say_why_not(int code, size_t wanted_bytes, char *text, size_t text_bytes) {
   struct rlimit limit;
   if ((code == -ENOMEM || code == -EPERM) && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
       limit.rlim_cur != RLIM_INFINITY) {
-    char bytes[UNITS_TEXT_BYTES];
-    snprintf(text, text_bytes, "buffers not registered (memlock %s; raise ulimit -l)",
+    char bytes[UNITS_TEXT_BYTES], wanted[UNITS_TEXT_BYTES];
+    snprintf(text, text_bytes, "%s of buffers not registered (memlock %s; raise ulimit -l)",
+             units_format_bytes(wanted, (double)wanted_bytes),
              units_format_bytes(bytes, (double)limit.rlim_cur));
     return;
   }
@@ -116,7 +118,9 @@ int uring_register_buffers(struct uring_engine *engine, const struct io_engine_c
     snprintf(text, text_bytes, "buffers registered");
     return 0;
   }
-  say_why_not(code, text, text_bytes);
+  size_t wanted_bytes = 0;
+  for (int i = 0; i < n; i++) wanted_bytes += engine->pieces[i].bytes;
+  say_why_not(code, wanted_bytes, text, text_bytes);
   free(engine->pieces);
   engine->pieces = NULL;
   return 0;
