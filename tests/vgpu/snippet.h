@@ -6,7 +6,8 @@
 
 #include "tests/vgpu/ptx/ptx.h"
 
-#define SNIPPET_WORDS 256 /* of 8 bytes, in and out */
+#define SNIPPET_WORDS 256     /* of 8 bytes, in and out */
+#define SNIPPET_FIRST_LINE 15 /* of the code in the PTX that is made of it */
 
 struct snippet {
   const char *declarations; /* outside of the kernel; or NULL */

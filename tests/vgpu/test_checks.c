@@ -1,8 +1,9 @@
 /*
- * What the interpreter must notice: each bad program is reported with its reason, each good twin
- * is not.
+ * What the interpreter must notice: each bad program is reported with its reason and its line, each
+ * good twin is not.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/vgpu/snippet.h"
@@ -19,6 +20,15 @@ struct bad {
   unsigned threads;
   const char *reason; /* NULL: it is right */
 };
+
+/* "PTX line 15: ": the code's last line, which is where each row goes wrong. */
+static const char *last_line(const char *code) {
+  static char text[32];
+  int line = SNIPPET_FIRST_LINE;
+  for (; *code; code++) line += *code == '\n';
+  snprintf(text, sizeof text, "PTX line %d: ", line);
+  return text;
+}
 
 static void check(const struct bad *rows, size_t n, bool lazy) {
   static const uint64_t in[128] = {1};
@@ -37,8 +47,10 @@ static void check(const struct bad *rows, size_t n, bool lazy) {
       if (!rows[i].reason)
         cr_expect_eq(code, 0, "%s: %s", rows[i].code, error.message);
       else
-        cr_expect(code < 0 && strstr(error.message, rows[i].reason), "%s, schedule %d: %s",
-                  rows[i].code, schedule, code < 0 ? error.message : "not noticed");
+        cr_expect(code < 0 && strstr(error.message, rows[i].reason) &&
+                      strstr(error.message, last_line(rows[i].code)),
+                  "%s, schedule %d: %s", rows[i].code, schedule,
+                  code < 0 ? error.message : "not noticed");
     }
 }
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof *(rows), false)
@@ -58,6 +70,9 @@ Test(checks, addresses) {
       {TILE "st.shared.u32 [tile], %r0; ld.shared.u32 %r3, [tile];", 1, NULL},
       {".local .align 8 .b8 l[16];\nst.local.u32 [l+12], %r0; ld.local.u32 %r3, [l+12];", 1, NULL},
       {".local .align 8 .b8 l[16];\nst.local.u32 [l+16], %r0;", 1, "local address"},
+      {".local .align 8 .b8 l[16];\nld.local.u32 %r3, [l+8];", 1, "local memory that nobody wrote"},
+      {"ld.param.u64 %d0, [k_out];", 1, NULL},
+      {"ld.param.u64 %d0, [k_out+8];", 1, "parameter out of bounds"},
       /* The generic address of shared memory where its own address is wanted. */
       {TILE "cvta.shared.u64 %d0, %d8; cvt.u32.u64 %r2, %d8; st.shared.u32 [%r2], %r0;", 1,
        "shared"},
@@ -123,4 +138,57 @@ Test(checks, asynchronous_copies) {
   };
   CHECK(rows);
   check(rows, sizeof rows / sizeof *rows, true);
+}
+
+/* ---- what is left open runs both ways ---------------------------------------------------- */
+
+/* Which of four warps, and of four blocks, comes first is a schedule's choice: were all of them the
+ * same, what passes under three would have been tried under one. */
+Test(checks, schedules_differ) {
+  static const uint64_t zero[1] = {0};
+  uint64_t first[2][3];
+  for (int blocks = 0; blocks < 2; blocks++)
+    for (int schedule = 0; schedule < 3; schedule++) {
+      struct snippet snippet = {
+          .code = blocks ? "atom.global.add.u32 %r1, [%d8], 1; mov.u32 %r2, %ctaid.x;"
+                           "mul.wide.u32 %d0, %r1, 8; add.s64 %d0, %d0, %d9; cvt.u64.u32 %d1, %r2;"
+                           "st.global.u64 [%d0], %d1;"
+                         : "mov.u32 %r0, %laneid; setp.ne.u32 %p1, %r0, 0; @%p1 bra END;\n"
+                           "atom.global.add.u32 %r1, [%d8], 1; mov.u32 %r2, %warpid;"
+                           "mul.wide.u32 %d0, %r1, 8; add.s64 %d0, %d0, %d9; cvt.u64.u32 %d1, %r2;"
+                           "st.global.u64 [%d0], %d1;\nEND: mov.u32 %r3, 0;",
+          .threads = blocks ? 1 : 256,
+          .blocks = blocks ? 8 : 1,
+          .in = zero,
+          .n_in = 1,
+          .options = {.schedule = (enum ptx_schedule)schedule, .seed = 2, .threads = 1}};
+      struct error error = {0};
+      cr_assert_eq(snippet_run(&snippet, &error), 0, "%s", error.message);
+      first[blocks][schedule] = snippet.out[0] << 8 | snippet.out[1];
+    }
+  for (int blocks = 0; blocks < 2; blocks++) {
+    cr_expect_eq(first[blocks][PTX_IN_ORDER], 0x0001);
+    cr_expect_eq(first[blocks][PTX_REVERSE], 0x0706);
+    cr_expect_neq(first[blocks][PTX_RANDOM], 0x0001);
+    cr_expect_neq(first[blocks][PTX_RANDOM], 0x0706);
+  }
+}
+
+/* The source changes between the copy's issue and its wait: what arrives is the old value where the
+ * copy is made at once, the new one where it is made when it is waited for. */
+Test(checks, copies_at_both_extremes) {
+  static const uint64_t in[2] = {5, 6};
+  for (int lazy = 0; lazy < 2; lazy++) {
+    struct snippet snippet = {.code = TILE
+                              "cp.async.cg.shared.global [tile], [%d8], 16; cp.async.commit_group;"
+                              "mov.u64 %d0, 9; st.global.u64 [%d8], %d0; cp.async.wait_group 0;"
+                              "ld.shared.u64 %d1, [tile]; st.global.u64 [%d9], %d1;",
+                              .threads = 1,
+                              .in = in,
+                              .n_in = 2,
+                              .options = {.lazy_copies = lazy}};
+    struct error error = {0};
+    cr_assert_eq(snippet_run(&snippet, &error), 0, "%s", error.message);
+    cr_expect_eq(snippet.out[0], lazy ? 9 : 5);
+  }
 }

@@ -51,19 +51,26 @@ $(BUILD)/vgpu/manifest: $(CUDA_IMAGES)
 	  echo $$stem.$${pair%:*}.cubin $$stem.$${pair#*:}.ptx $$stem.$${pair%:*}.cubin.log; \
 	done; done >$@
 
-# The interpreter's own tests, and each kernel on it against the reference.
+# The interpreter's and the driver's own tests, and each kernel against the reference.
 VGPU_TESTS := $(filter-out tests/vgpu/test_devices.c,$(wildcard tests/vgpu/*.c))
 VGPU_TESTED := $(VGPU_PTX) $(wildcard kernels/reference/*.c) kernels/weights.c \
-               kernels/cuda/crc_plan.c base/prng.c base/crc32c.c $(MODEL)
-$(BUILD)/vgpu/test_vgpu: $(call vgpu_objects,$(VGPU_TESTS) $(sort $(VGPU_TESTED)))
+               $(addprefix kernels/cuda/,crc_plan.c driver.c gpu.c) \
+               base/prng.c base/crc32c.c base/units.c $(MODEL)
+$(BUILD)/vgpu/test_vgpu: $(call vgpu_objects,$(VGPU_TESTS) $(sort $(VGPU_TESTED))) | \
+                         $(VGPU_LIB)/libcuda.so.1
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion -lm
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldl -lcriterion -lm
 
 $(call vgpu_objects,$(VGPU_TESTS)): ALL_CFLAGS += \
-  -DVGPU_IMAGES_DIR='"$(abspath $(CUDA_IMAGES_DIR))"' -DVGPU_DATA_DIR='"$(abspath tests/vgpu)"'
+  -DVGPU_IMAGES_DIR='"$(abspath $(CUDA_IMAGES_DIR))"' -DVGPU_DATA_DIR='"$(abspath tests/vgpu)"' \
+  -DVGPU_LIBCUDA='"$(abspath $(VGPU_LIB))/libcuda.so.1"'
 
-# The devices themselves: the program's own objects, the plugin loaded as the program does.
-$(BUILD)/vgpu/test_devices: $(call objects,tests/vgpu/test_devices.c $(BASE) $(MODEL) $(KERNELS))
+# The devices themselves: the program's own objects, the plugin loaded as the program does; and what
+# each device promises, asked of cuda.
+VGPU_CONTRACT := $(call vgpu_objects,tests/kernels/test_device_contract.c)
+$(VGPU_CONTRACT): ALL_CFLAGS += -DCONTRACT_DEVICES='{{"cuda", ""}}'
+$(BUILD)/vgpu/test_devices: $(call objects,tests/vgpu/test_devices.c $(BASE) $(MODEL) $(KERNELS)) \
+                            $(VGPU_CONTRACT)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_kernels) -ldl -lcriterion
 

@@ -58,7 +58,9 @@ static void start_warp(struct block *block, int index) {
   memset(warp->copy_group, 0, sizeof warp->copy_group);
   /* Whatever a register holds that nobody wrote: an odd number, a NaN, an address of nothing. */
   memset(warp->file, 0xff, block->run->kernel->file_bytes);
-  memset(warp->local, 0xff, block->run->kernel->info.local_bytes * LANES);
+  const size_t local_bytes = block->run->kernel->info.local_bytes * LANES;
+  memset(warp->local, 0xff, local_bytes);
+  memset(warp->local + local_bytes, 0, local_bytes);
   start_specials(warp);
 }
 

@@ -43,7 +43,7 @@ struct warp {
   struct async_copy *copies[LANES];
   int n_copies[LANES], copies_room[LANES];
   uint32_t copy_group[LANES];
-  unsigned char *local; /* (lanes, local_bytes) */
+  unsigned char *local; /* (2, lanes, local_bytes): bytes, and whether each was written */
 };
 
 /* Of each 4 bytes of shared memory: who wrote and who read them last, and where. */

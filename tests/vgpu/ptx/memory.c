@@ -61,14 +61,23 @@ unsigned char *global_bytes(struct warp *warp, const struct insn *insn, int lane
 }
 
 static unsigned char *local_bytes(struct warp *warp, const struct insn *insn, int lane,
-                                  uint64_t address, size_t bytes) {
+                                  uint64_t address, size_t bytes, bool writes) {
   size_t room = warp->block->run->kernel->info.local_bytes;
   if (address % bytes || address > room || bytes > room - address) {
     fault(warp, insn, lane, -EFAULT, "local address 0x%" PRIx64 " out of bounds or misaligned",
           address);
     return NULL;
   }
-  return warp->local + (size_t)lane * room + address;
+  unsigned char *at = warp->local + (size_t)lane * room + address;
+  unsigned char *state = at + room * LANES;
+  if (writes) {
+    memset(state, 1, bytes);
+  } else if (!warp->block->run->options->any_memory && memchr(state, 0, bytes)) {
+    fault(warp, insn, lane, -EINVAL, "read of local memory that nobody wrote, at 0x%" PRIx64,
+          address);
+    return NULL;
+  }
+  return at;
 }
 
 static unsigned char *locate(struct warp *warp, const struct insn *insn, int lane, size_t bytes,
@@ -82,7 +91,7 @@ static unsigned char *locate(struct warp *warp, const struct insn *insn, int lan
     if (space != SPACE_GLOBAL) address &= WINDOW_BYTES - 1;
   }
   if (space == SPACE_SHARED) return shared_bytes(warp, insn, lane, address, bytes, writes);
-  if (space == SPACE_LOCAL) return local_bytes(warp, insn, lane, address, bytes);
+  if (space == SPACE_LOCAL) return local_bytes(warp, insn, lane, address, bytes, writes);
   return global_bytes(warp, insn, lane, address, bytes, writes);
 }
 

@@ -36,7 +36,7 @@ static int block_open(struct block *block, struct run *run) {
     return -ENOMEM;
   for (int w = 0; w < block->n_warps; w++) {
     block->warps[w].file = aligned_alloc(64, (kernel->file_bytes + 63) / 64 * 64);
-    block->warps[w].local = malloc(kernel->info.local_bytes * LANES + 1);
+    block->warps[w].local = malloc(2 * kernel->info.local_bytes * LANES + 1);
     if (!block->warps[w].file || !block->warps[w].local) return -ENOMEM;
   }
   return 0;
