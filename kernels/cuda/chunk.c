@@ -25,10 +25,11 @@
  *   SwiGLU         1409 MB       0.50 ms       1174 MB  0.41 ms
  *   quantise       -             -             201 MB   0.07 ms
  *   in all                       21.4 ms                12.8 ms
- *   elementwise                  0.80 ms, 3.8%          0.74 ms, 5.8%
+ *   elementwise                  0.80 ms, 3.7%          0.74 ms, 5.8%
  *
- * The stream never runs dry between them: the host needs some 35 us to enqueue a layer. `calibrate`
- * prints each of these rows as measured, and the layer beside their sum.
+ * (chunk_bytes.c has the bytes, and its test reckons the shares.) The stream never runs dry between
+ * them: the host needs some 35 us to enqueue a layer. `calibrate` prints each of these rows as
+ * measured, and the layer beside their sum.
  */
 #include "kernels/cuda/chunk.h"
 
@@ -237,21 +238,6 @@ int chunk_run(struct cuda *cuda, const struct chunk *c, struct error *error) {
   for (int step = 0; step < CHUNK_STEPS && !failed; step++)
     failed = chunk_step(cuda, c, (enum chunk_step)step, error);
   return failed;
-}
-
-double chunk_step_bytes(const struct cuda *cuda, enum chunk_step step, int64_t rows) {
-  const struct shape *s = &cuda->config.shape;
-  const double out = is_fp8(cuda) ? 1 : 2, kv = (double)chunk_kv_dim(cuda);
-  const double q = (double)chunk_q_dim(cuda);
-  const double of_row[CHUNK_STEPS] = {
-      [CHUNK_NORM_ATTENTION] = (2 + out) * s->hidden,
-      [CHUNK_NORM_FFN] = (2 + out) * s->hidden,
-      /* Q both ways, K and V in and to the cache (FP8: codes and what they are worth), angles */
-      [CHUNK_ROPE] = 4 * q + (is_kv_fp8(cuda) ? 10 : 8) * kv + 4.0 * s->head_dim,
-      [CHUNK_QUANTISE] = is_fp8(cuda) ? 3 * q : 0,
-      [CHUNK_SWIGLU] = (4 + out) * s->ffn,
-  };
-  return of_row[step] * (double)rows;
 }
 
 double chunk_step_flops(const struct cuda *cuda, enum chunk_step step) {

@@ -40,8 +40,9 @@ int chunk_step(struct cuda *cuda, const struct chunk *chunk, enum chunk_step ste
                struct error *error);
 int chunk_run(struct cuda *cuda, const struct chunk *chunk, struct error *error);
 
-/* Bytes to and from memory, of a step that moves more than it computes; 0 of others. */
-double chunk_step_bytes(const struct cuda *cuda, enum chunk_step step, int64_t rows);
+/* Bytes to and from memory, of a step that moves more than it computes; 0 of others
+ * (chunk_bytes.c). */
+double chunk_step_bytes(const struct device_config *config, enum chunk_step step, int64_t rows);
 
 /* FLOPs of one row, of a step that is a GEMM; 0 of others. */
 double chunk_step_flops(const struct cuda *cuda, enum chunk_step step);

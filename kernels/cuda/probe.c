@@ -233,7 +233,7 @@ static int choose_step(struct part *part, enum device_probe what, struct device_
   part->enqueue = enqueue_step;
   part->step = (enum chunk_step)step;
   rate->flops = chunk_step_flops(cuda, part->step) * (double)part->n_new;
-  rate->bytes = chunk_step_bytes(cuda, part->step, part->n_new);
+  rate->bytes = chunk_step_bytes(&cuda->config, part->step, part->n_new);
   if (what == PROBE_ATTENTION)
     rate->flops = layer_flops(cuda, part->n_new, part->n_past, true) -
                   layer_flops(cuda, part->n_new, part->n_past, false);
