@@ -125,6 +125,7 @@ VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_aot tests/vgpu/devices
                tests/vgpu/e2e.sh tests/vgpu/nvml.sh \
                $(addprefix tests/vgpu/mutants/,kernels.sh host.sh order.sh)
 
+VGPU_CHECKS += $(addprefix tests/vgpu/,pinned.sh link.sh mutants/pinned.sh)
 ##> vgpu      the CUDA path on the virtual GPU: instructions, kernels, devices, the program, mutants
 vgpu: vgpu-build
 	@$(RUN_TESTS) $(VGPU_CHECKS) tests/e2e/check-gpu-vgpu.sh tests/scripts/test_check_kernels.sh
