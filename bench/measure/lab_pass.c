@@ -15,6 +15,7 @@
 
 #define REAP_SLICE_S 0.1   /* how often a blocked reap looks at the time without progress */
 #define SIDE_WAIT_S 0.0002 /* on one ring of several, while the others go on */
+#define AHEAD_BYTES ((uint64_t)32 << 20) /* of a stripe's lane, of the slowest */
 
 /* ---- which request is next ---- */
 
@@ -31,11 +32,17 @@ static int take_stream(struct lab_bench *bench) {
   return -1;
 }
 
-/* A stripe's pages go round all members: no lane may be more than its queue ahead of the slowest,
- * as no request would be. */
+/* A stripe's pages go round all members, so that the slowest sets the pace of a request: no lane
+ * may be far ahead of it. But a request has a window: with no more room than a shallow queue, each
+ * drive that pauses for a moment stops all others (at depth 4, eight loop devices whose threads
+ * share two processors lost a fifth of their rate). */
 static bool is_ahead(const struct lab_bench *bench, const struct lab_lane *lane) {
+  const struct lab_geometry *geometry = &bench->geometry;
+  bool writes = bench->setting.rw == LAB_WRITE;
+  uint64_t room = AHEAD_BYTES / (writes ? geometry->write_bytes : geometry->slot_bytes);
+  if (room < (uint64_t)bench->setting.queue_depth) room = (uint64_t)bench->setting.queue_depth;
   for (int i = 0; i < bench->n_lanes; i++) {
-    if (lane->issued >= bench->lanes[i].issued + (uint64_t)bench->setting.queue_depth) return true;
+    if (lane->issued >= bench->lanes[i].issued + room) return true;
   }
   return false;
 }
