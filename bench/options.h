@@ -87,6 +87,7 @@ struct options {
   struct options_reals alpha; /* --alpha LIST; n 0: chosen around alpha* */
   bool policies[3];           /* --policy LIST, indexed by enum policy */
   int64_t repeat;             /* --repeat: groups per point; 0: by interval or budget */
+  bool break_even;            /* --break-even on|off */
   double time_s;    /* --time: seconds that one storage point takes at least; 0: default */
   double budget_s;  /* --budget: seconds for the whole command; 0: none */
   bool all;         /* verify --all */

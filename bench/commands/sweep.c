@@ -90,7 +90,8 @@ static int measure(struct sweeping *all, struct error *error) {
   progress_end(&all->progress);
   if (!failed) failed = sweep_make_points(sweep, error);
   if (!failed) failed = run_rounds(all, error);
-  if (failed || command_interrupted() || !all->options->policies[POLICY_OVERLAP]) return failed;
+  if (failed || command_interrupted() || !all->options->break_even) return failed;
+  if (!all->options->policies[POLICY_OVERLAP]) return 0;
   progress_begin(&all->progress, stderr, "break-even prefix", 0);
   failed = break_even_measure(&sweep->group, all->rig.config.past_max, BREAK_EVEN_BUDGET_S,
                               &all->break_even, error);

@@ -38,6 +38,7 @@ static const struct {
     {"alpha", "0,0.25,0.5", "[0.0, 0.25, 0.5]"},
     {"policy", "serial,recompute", "[\"recompute\", \"serial\"]"},
     {"repeat", "9", "9"},
+    {"break-even", "off", "false"},
     {"time", "2s", "2.0"},
     {"budget", "3min", "180.0"},
     {"all", NULL, "true"},
@@ -165,7 +166,7 @@ Test(options, defaults_are_those_of_the_design) {
   cr_assert_eq(options.io_bytes, 1048576);
   cr_assert_eq(options.window, 4);
   cr_assert_eq(options.write_window, 2);
-  cr_assert(options.store && !options.sync);
+  cr_assert(options.store && !options.sync && options.break_even);
   cr_assert_eq(options.seed, 1);
   cr_assert_eq(options.io_timeout_s, 30.0);
   cr_assert(options.policies[POLICY_OVERLAP]);

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # timeout: 240
 # The main job on the CPU device and a real file: sweep, verify, calibrate, and what they leave.
 set -u
@@ -23,6 +24,8 @@ json "$work/sweep.json" \
   'all(math.isclose(p["compute_s_per_token"] * p["n_new"], m(p, "compute_alone_s"), rel_tol=1e-9)
     for p in points)'
 json "$work/sweep.json" 'any(w["name"] == "layers-fewer" for w in r["warnings"])'
+json "$work/sweep.json" \
+  'r["break_even"]["points"][0]["n_past"] == 16 and len(r["break_even"]["points"]) > 3'
 json "$work/sweep.json" 'r["summary"][0]["e"] > 0 and 0 <= r["summary"][0]["alpha_star"] <= 1'
 json "$work/trace.json" \
   '{e["cat"] for e in r["traceEvents"] if e["ph"] == "X"} == {"read", "compute", "write"}'
@@ -48,7 +51,8 @@ json "$work/calibrate.json" \
 json "$work/calibrate.json" 'any(p["part"] == "layer GEMMs" for p in r["parts"])'
 expect 0 "$refill" sweep --device "playback:$work/box.json" --tokens 273 --page-tokens 16 \
   --layers 2 \
-  --engine null --alpha 0.5 --repeat 1 --model mha-125m -o "$work/played.json"
+  --engine null --alpha 0.5 --repeat 1 --model mha-125m --break-even off -o "$work/played.json"
+json "$work/played.json" 'r["break_even"]["points"] == [] and "Break-even was not" in r["answer"]'
 json "$work/played.json" 'any(w["name"] == "played-back" for w in r["warnings"])'
 json "$work/played.json" 'points[0]["wrong_bytes"] is None'
 
