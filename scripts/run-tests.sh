@@ -82,7 +82,7 @@ run_script() {
   esac
 }
 
-# One untimed script in a subshell, whose counts and output are taken in the order of the list.
+# One untimed script in a subshell, which leaves what it has to say, and last its counts.
 run_apart() { # number script
   scratch=$scratch/$1
   mkdir "$scratch"
@@ -92,17 +92,32 @@ run_apart() { # number script
   echo "$passed $failed $skipped" >"$scratch/counts"
 }
 
-run_untimed() {
+# Of the untimed scripts so far started, those that have ended and were not told yet.
+tell_ended() {
   local i p f s
   for i in "${!untimed[@]}"; do
+    read -r p f s 2>/dev/null <"$scratch/$i/counts" || continue
+    cat "$scratch/$i/said"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    unset "untimed[$i]"
+  done
+}
+
+run_untimed() {
+  local i
+  for i in "${!untimed[@]}"; do
     while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    tell_ended
     (run_apart "$i" "${untimed[$i]}") &
   done
-  wait
+  while [ "$(jobs -rp | wc -l)" -gt 0 ]; do
+    wait -n
+    tell_ended
+  done
+  tell_ended
   for i in "${!untimed[@]}"; do
-    cat "$scratch/$i/said"
-    read -r p f s <"$scratch/$i/counts" || { p=0 f=1 s=0; }
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    echo "  FAILED ${untimed[$i]}: its shell was killed"
+    failed=$((failed + 1))
   done
 }
 

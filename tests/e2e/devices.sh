@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# timeout: 120
+# untimed
+# timeout: 240
 # Raw block devices: only read unless named for destruction; then only that one, and never one that
 # is mounted or of which a partition is. What must not change is compared bit by bit.
 set -u

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# timeout: 120
+# untimed
+# timeout: 240
 # scripts/compare-filesystems.sh: leaves its files, one of them for `refill report`; skips with the
 # reason; removes all that it made, after Ctrl-C too.
 set -u

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# timeout: 120
+# untimed
+# timeout: 240
 # SIGKILL at random moments of writing, KILLS times (10; `make kill-test` says 200): afterwards a
 # file is there whole and verified, or it is refused, or it is not there; nothing else stays.
 #

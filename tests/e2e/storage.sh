@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# timeout: 150
+# untimed
+# timeout: 300
 # The storage lab over two directories and their stripe, tiny: every row verified, data found
 # again, damage found, what cannot be said, files and devices only read.
 set -u

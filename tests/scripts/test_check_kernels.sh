@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # scripts/check-kernels.sh: the kernels of this build against the checked-in table, where nvcc made
 # them; and, on altered logs, that each rule can fail.
 set -u

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # scripts/check-style.sh: a good tree, and for each rule a tree that breaks only it.
 set -u
 . "$(dirname "$0")/lib/tree.sh"

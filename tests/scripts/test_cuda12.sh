@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # The CUDA path needs nothing newer than CUDA 12.0: cuGetProcAddress, asked for 12000, gives the
 # newest form of each function that 12.0 had, which must be the one that kernels/cuda/driver.h
 # declares; and the plugin links nothing of CUDA.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # Each fuzz target over its checked-in corpus, whole, cut and changed. BUILD names the build folder.
 set -u
 cd "$(dirname "$0")/../.." || exit 2

@@ -1,4 +1,5 @@
 #!/bin/sh
+# untimed
 # model/ is arithmetic alone: it must compile for WebAssembly as it is, and need
 # nothing from outside but libm and string.h. What it calls is read from the
 # objects' undefined symbols, which no include or comment can hide.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # tests/plain, the stand-in for Criterion: each kind of end is reported as what it is.
 set -u
 . "$(dirname "$0")/lib/tree.sh"

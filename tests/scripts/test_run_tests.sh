@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # scripts/run-tests.sh over scripts and stand-ins for Criterion programs of each kind of end.
 set -u
 . "$(dirname "$0")/lib/tree.sh"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # scripts/setup.sh against stand-ins for apt-get, sudo and id: what it asks for, when it refuses.
 # shellcheck disable=SC2046 # lists of words
 set -u

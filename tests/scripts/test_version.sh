@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # scripts/version.sh: a header that compiles, whatever the flags hold, and that is left alone
 # while nothing changes.
 set -u

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # devices.sh: test_devices, the cuda device against the float oracle and the CPU device, with the
 # virtual GPU's libraries before the loader's path. Settings (tests/vgpu/README.md) and ATTENTION
 # pass through; BUILD names the folder of the build (default: build).

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # host.sh [PART OF A NAME]: each mistake of host.txt, linked to a plugin, must be caught by `refill
 # verify` or test_devices on the virtual GPU.
 # timeout: 600

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # kernels.sh [PART OF A NAME]: each mistake of kernels.txt, compiled to PTX, must be caught by the
 # test of test_vgpu that the list names.
 # timeout: 600
