@@ -24,7 +24,7 @@ fail() {
 
 # refused WORD ARGUMENT...: the program refuses the arguments in one line that holds the word.
 refused() {
-  local word=$1 code told
+  local word=$1 code told left
   shift
   tried=$((tried + 1))
   timeout 20 "$refill" "$@" </dev/null >"$work/out" 2>"$work/err"
@@ -35,7 +35,8 @@ refused() {
   [ "${#told[@]}" = 1 ] || fail "refill $*: not one line: ${told[*]}"
   [[ ${told[0]} == "refill: "*"$word"* ]] || fail "refill $*: '$word' is not in: ${told[0]}"
   [[ ${told[0]} == *accepted* || ${told[0]} == *--help* ]] || fail "refill $*: only: ${told[0]}"
-  [ -z "$(echo ./* ./.[!.]*)" ] || { fail "refill $*: created $(ls -A)"; rm -rf -- ./* ./.[!.]*; }
+  left=(./* ./.[!.]*)
+  [ "${#left[@]}" = 0 ] || { fail "refill $*: created ${left[*]}"; rm -rf -- "${left[@]}"; }
 }
 
 # Values that no option of this kind of argument takes.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # untimed
-# timeout: 120
+# timeout: 240
 # `refill compare`: two emulated drives, one half as fast; the same drive twice; and refusals.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
@@ -10,7 +10,8 @@ run() {
   local name=$1 read=$2
   shift 2
   expect 0 "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 8 --tokens 2048 \
-    --engine "null:read=$read,write=20GB/s" --repeat 7 -o "$work/$name.json" "${@:---alpha=0.9}"
+    --engine "null:read=$read,write=20GB/s" --repeat 7 --break-even off -o "$work/$name.json" \
+    "${@:---alpha=0.9}"
 }
 run fast 4GB/s
 run again 4GB/s

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# untimed
 # timeout: 280
 # What goes wrong with files and signals: each ends with its own sentence, leaves no junk, and never
 # lets a wrong byte pass.
@@ -92,10 +93,16 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
   [ -z "$left" ] || expect 0 "${verify[@]}" --target "$data"
 done
 rm -f "$data"/*
+: >"$work/err"
 "$refill" sweep --device playback:h100-sxm-llama-3-70b --engine null:read=2GB/s,write=2GB/s \
   --tokens 2048 --alpha 0.5,0.9 --repeat 100 -o "$work/cut.json" >"$work/out" 2>"$work/err" &
 victim=$!
-sleep 12; kill -INT $victim; wait $victim; code=$?
+for try in $(seq 400); do
+  grep -q '^refill: sweep' "$work/err" && break
+  sleep 0.1
+done
+sleep 4 # a round of its three points takes 2.4 s
+kill -INT $victim; wait $victim; code=$?
 [ "$code" = 1 ] || fail "after SIGINT: exit $code, not 1"
 json "$work/cut.json" 'r["interrupted"] and len(points) >= 1'
 grep -q alpha "$work/out" || fail "SIGINT printed no table"

@@ -25,7 +25,7 @@ cleanups+=("umount '$work/drive'")
 # 256 tokens of Llama-3-70B are pages of 1 MiB a layer; 8 pages, 80 layers: 640 MiB.
 ours() {
   "$refill" sweep --device playback:zero --model llama-3-70b --tokens 2049 --page-tokens 256 \
-    --io-size 1MiB --queue-depth 32 --alpha 0.9999 --repeat 1 --store off \
+    --io-size 1MiB --queue-depth 32 --alpha 0.9999 --repeat 1 --store off --break-even off \
     --window 8 --target "$work/drive" -o "$work/ours.json" >/dev/null 2>"$work/err" ||
     { cat "$work/err"; return 1; }
   python3 - "$work/ours.json" <<'PY'

@@ -19,12 +19,10 @@ fi
 
 cd "$work" || exit 1
 playback=(--device playback:h100-sxm-llama-3-70b --seed 3)
-expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 30s \
-  --engine null:read=7GB/s,write=5GB/s \
-  --alpha 0.3,0.6,0.8,0.95 --repeat 3 -o sweep.json --trace sweep-trace.json
-expect 0 "$refill" sweep "${playback[@]}" --tokens 2048 --budget 30s \
-  --engine null:read=20GB/s,write=20GB/s \
-  --alpha 0.3,0.6,0.8,0.95 --repeat 3 -o faster.json
+played=(sweep "${playback[@]}" --tokens 1024 --budget 30s --alpha 0.3,0.6,0.8,0.95 --repeat 3)
+aside "$refill" "${played[@]}" --engine null:read=7GB/s,write=5GB/s \
+  -o sweep.json --trace sweep-trace.json
+aside "$refill" "${played[@]}" --engine null:read=20GB/s,write=20GB/s -o faster.json
 expect 0 "$refill" calibrate --device cpu --model mha-125m --layers 1 --tokens 128 --repeat 2 \
   --budget 5s \
   --page-tokens 16,64 --queue-depth 4 --target "$work" -o calibrate.json
@@ -38,6 +36,7 @@ storage() {
 storage --page-tokens 16,64 --rw read,write -o storage.json
 storage --page-tokens 16,128 --rw read,write -o later.json
 "$refill" doctor --target "$work" -o doctor.json >/dev/null 2>&1
+joined
 
 # ---- what it refuses, each with a clear word and exit 2 ----
 sed 's|"refill/1"|"refill/9"|' sweep.json >other-schema.json
@@ -69,7 +68,14 @@ done
 echo "20 results: $best_ms ms"
 [ "$best_ms" -lt 1000 ] || fail "20 results took $best_ms ms"
 
-export CHROMIUM=$chromium CHROMEDRIVER=$driver
-"$python" "$root/tests/e2e/report_page.py" "$refill" "$root" "$work" ||
-  fail "the page, see above"
+# Two browsers beside each other, each with half of the parts.
+expect 0 "$refill" report sweep.json sweep-trace.json faster.json calibrate.json verify.json \
+  doctor.json storage.json later.json -o page.html
+mkdir tmp # what Chromium leaves there goes with the rest
+export CHROMIUM=$chromium CHROMEDRIVER=$driver TMPDIR=$work/tmp
+page=("$python" "$root/tests/e2e/report_page.py" "$refill" "$root" "$work")
+"${page[@]}" keyboard screens hostile bare >others.txt 2>&1 &
+"${page[@]}" page sliders address arithmetic || fail "the page, see above"
+wait $! || fail "the page, see below"
+cat others.txt
 finish

@@ -84,16 +84,18 @@ def report(name, *files):
 
 # A chart is drawn when each data set's colour is found on it; a timeline when it has its bars.
 UNDRAWN = """
-const close = (a, b) => Math.abs(a - b) < 40;
+const close = (a, b) => a - b < 40 && b - a < 40;
 return drawn.filter((d) => d.canvas.offsetParent).flatMap(({canvas, chart}) => {
   if (!canvas.width || !canvas.height) return [canvas.id + " has no size"];
   const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   const shown = (set) => set.data.some((p) => typeof p === "object" || p > 0);
   return chart.data.datasets.filter(shown).map((set) => {
-    const hex = set.borderColor, want = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    const [red, green, blue] =
+      [1, 3, 5].map((i) => parseInt(set.borderColor.slice(i, i + 2), 16));
     let found = 0;
     for (let i = 0; i < data.length; i += 4)
-      if (data[i + 3] > 200 && want.every((w, k) => close(data[i + k], w))) found++;
+      if (data[i + 3] > 200 && close(data[i], red) && close(data[i + 1], green) &&
+          close(data[i + 2], blue)) found++;
     return found > 12 ? "" : `${canvas.id}: "${set.label}" left ${found} pixels`;
   }).filter(Boolean);
 });"""
