@@ -62,7 +62,7 @@ says() { # exit-code pattern what environment... -- arguments...
 }
 
 W=(verify --tokens 65 --window 1 --write-window 1)
-V=("${W[@]}" --cuda-graphs off)
+V=("${W[@]}" --cuda-graphs off --gemm-tune off)
 passes "verify, CUDA graphs" VGPU_LEAKS=1 -- "${W[@]}" --cuda-graphs on
 passes "verify, CUDA graphs, slow copies and kernels, FP8" VGPU_SLOW_COPIES_US=2000 \
   VGPU_SLOW_KERNELS_US=300 -- "${W[@]}" --cuda-graphs on --dtype fp8 --kv-dtype fp8
@@ -119,7 +119,7 @@ told = json.load(open(sys.argv[1]))["rig"]["device"]["degraded"]
 sys.exit(not any(re.search(sys.argv[2], one) for one in told))' "$work/result.json" "$pattern" &&
     echo yes)"
 }
-S=(sweep --tokens 33 --alpha 0 --repeat 1)
+S=(sweep --tokens 33 --alpha 0 --repeat 1 --break-even off)
 degrades "bf16, not FP8.*8.9" "FP8 on an A100: bf16" VGPU_CAPABILITY=80 -- "${S[@]}" --dtype fp8
 degrades "bf16, not FP8.*EXECUTION" "an FP8 GEMM fails: bf16" VGPU_FAIL=cublasLtMatmul:3:13 -- \
   "${S[@]}" --dtype fp8

@@ -8,7 +8,7 @@
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 shape=(--model tests/shapes/tiny.json --page-tokens 16)
-S=(sweep "${shape[@]}" --tokens 33 --alpha 0 --repeat 1)
+S=(sweep "${shape[@]}" --tokens 33 --alpha 0 --repeat 1 --break-even off)
 C=(calibrate "${shape[@]}" --tokens 32 --queue-depth 1 --repeat 1)
 N=LD_LIBRARY_PATH=$build/vgpu/lib:$build/vgpu/nvml
 OLD=LD_LIBRARY_PATH=$build/vgpu/lib:$build/vgpu/nvml-old
