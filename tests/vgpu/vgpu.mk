@@ -104,7 +104,8 @@ $(BUILD)/vgpu/linked: FORCE
 # GPU's libraries stay as they are, and so do the kernels.
 VGPU_THREAD := $(BUILD)/vgpu/thread
 .PHONY: vgpu-thread
-vgpu-thread: $(CUDA_IMAGES) tests/vgpu/order/clocked.c
+vgpu-thread: $(CUDA_IMAGES) tests/vgpu/order/clocked.c $(BUILD)/report/page.html
+	@mkdir -p $(VGPU_THREAD)/report && cp -p $(BUILD)/report/page.html $(VGPU_THREAD)/report/
 	@$(MAKE) SANITIZE=thread BUILD=$(VGPU_THREAD) CUDA_IMAGES_DIR=$(abspath $(CUDA_IMAGES_DIR)) \
 	  $(addprefix $(VGPU_THREAD)/,refill refill_cuda.so vgpu/linked clocked.so)
 $(BUILD)/clocked.so: tests/vgpu/order/clocked.c
