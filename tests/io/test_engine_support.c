@@ -190,6 +190,24 @@ Test(faults, a_batch_not_taken_is_handed_over_again) {
   }
 }
 
+/* More in one call, and the block layer would merge neighbours into larger requests. */
+Test(faults, a_batch_is_handed_over_two_by_two) {
+  struct rig rig;
+  struct faulty faulty = {.fail_first = 0};
+  struct engine_faults faults = {.context = &faulty, .enter = enter_fails_at_first};
+  struct io_request requests[7];
+  struct io_completion completions[7];
+  rig_begin(&rig, false);
+  rig_open(&rig, "uring");
+  engine_inject_faults(rig.engine, &faults);
+  for (int i = 0; i < 7; i++) requests[i] = rig_request(&rig, IO_READ, i);
+  cr_expect_eq(rig.engine->ops->submit(rig.engine, requests, 7, &rig.error), 7);
+  cr_expect_eq(atomic_load(&faulty.calls), 4);
+  cr_expect_eq(rig.engine->ops->reap(rig.engine, completions, 7, 7, 10, &rig.error), 7);
+  for (int i = 0; i < 7; i++) cr_expect(rig_slot_holds(&rig, i, i));
+  rig_end(&rig);
+}
+
 Test(faults, a_broken_ring_ends_the_run) {
   struct rig rig;
   struct faulty faulty = {.fail_first = 1, .code = -EFAULT};
