@@ -9,6 +9,9 @@
 #     wrong
 #   - its descriptors are as many at the end of a long run as they were at its beginning
 #   - no report of a sanitizer. `make soak` runs a program with AddressSanitizer and LeakSanitizer
+#
+# Of a run that fails its command, output, result and faults stay in $BUILD/soak-failed-SEED/RUN,
+# with the list of all runs beside them, and the ends are printed.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 . "$root/tests/faultfs/mount.sh.inc"
@@ -20,6 +23,24 @@ mkdir "$plain"
 # Plugins of hwloc leak in libraries that are gone when the leak is told.
 export HWLOC_PLUGINS_PATH=/nonexistent ASAN_OPTIONS=exitcode=99
 runs=0 good=0 failed_runs=0 damaged=0 interrupted=0
+kept=$(realpath -m "${BUILD:-$root/build}/soak-failed-$SEED")
+line=() rule=- by=-
+
+# bad WORDS...: a failure, told with the command, and kept.
+bad() {
+  local to=$kept/$runs file
+  fail "run $runs: $*"
+  mkdir -p "$to"
+  printf '%q ' "${line[@]}" >"$to/command"
+  printf "\n# rule '%s', signal %s\n" "$rule" "$by" >>"$to/command"
+  for file in "$work"/out "$work"/err "$work"/result.json "$control"/log "$work"/runs; do
+    [ ! -e "$file" ] || cp "$file" "$to/"
+  done
+  for file in command err out; do
+    sed "s/^/    $file: /" "$to/$file" 2>/dev/null | tail -n 20
+  done
+  echo "    kept: $to"
+}
 model=(--device playback:zero --model mha-125m --layers 6 --tokens 264)
 
 pick() { # one of the words
@@ -62,7 +83,7 @@ draw() { # chooses where, what and which fault
     rule=$picked
   fi
   line=("$refill" "$command" --queue-depth "$depth" --engine "$engine" --io-timeout 1s
-    --target "$directory")
+    --target "$directory" -o "$work/result.json")
   pick 16 32; page=$picked
   case $command in
     storage) line+=("${lab[@]}" --page-size "$((page * 4))Ki" --repeat 1) ;;
@@ -81,35 +102,35 @@ prepare() {
   [ "$rule" = - ] || rules "$rule"
 }
 
-judge() { # exit status, signal
-  local status=$1 by=$2 about="${line[*]:1} under '$rule', signal $2"
-  if grep -q 'ERROR: \|LeakSanitizer\|runtime error' "$work/err"; then
-    fail "$about: $(cat "$work/err")"
-  fi
-  [ "$status" -lt 124 ] || [ "$by" != - ] || fail "$about: ended with status $status"
+judge() { # exit status
+  local status=$1
+  ! grep -q 'ERROR: \|LeakSanitizer\|runtime error' "$work/err" || bad "a sanitizer reported"
+  [ "$status" -lt 124 ] || [ "$by" != - ] || bad "ended with status $status"
   [ "$by" = - ] || { interrupted=$((interrupted + 1)); return; }
   case $status in
     0)
       good=$((good + 1))
       # What was damaged may not have been read; then nothing was injected.
       [ $kind != damaging ] || ! grep -q "flip\|torn" "$control/log" 2>/dev/null ||
-        fail "$about: damaged, and yet exit 0: $(head -n 3 "$control/log")"
+        bad "damaged, and yet exit 0: $(head -n 3 "$control/log")"
       ;;
     1)
       failed_runs=$((failed_runs + 1))
       [ $kind = damaging ] && damaged=$((damaged + 1))
-      [ $kind != benign ] || fail "$about: exit 1: $(tail -n 3 "$work/err")"
-      [ $kind != ending ] || ! grep -qi wrong "$work/err" || fail "$about: $(cat "$work/err")"
+      [ $kind != benign ] || bad "exit 1 without a fault that ends it"
+      [ $kind != ending ] || ! grep -qi wrong "$work/err" || bad "wrong bytes without damage"
       ;;
-    *) fail "$about: exit $status: $(tail -n 5 "$work/err")" ;;
+    *) [ "$status" -ge 124 ] || bad "exit $status" ;;
   esac
 }
 
 # One run; every fourth gets a signal at a random moment.
 one() {
-  local by=- victim status leaks
+  local victim status leaks
+  by=-
   draw
   prepare
+  rm -f "$work/result.json"
   # What a hanging drive may still write to is left mapped on purpose: no leak.
   case $rule in *hang*) leaks=0 ;; *) leaks=1 ;; esac
   ASAN_OPTIONS=exitcode=99:detect_leaks=$leaks timeout -k 5 60 "${line[@]}" </dev/null \
@@ -123,19 +144,21 @@ one() {
   fi
   wait $victim 2>/dev/null
   status=$?
-  judge "$status" "$by"
+  echo "$runs: exit $status, signal $by, rule '$rule': ${line[*]:1}" >>"$work/runs"
+  judge "$status"
   # What it damaged in the making is there under its name, to be found wrong by every reader.
   [ $kind != damaging ] || { rules '# none'; rm -f "$directory"/*; }
   runs=$((runs + 1))
 }
 
-# most SAMPLES: the most descriptors that $victim had at that many moments, 50 ms apart.
-most() {
+# fewest SAMPLES: the fewest descriptors that $victim had at that many moments, 50 ms apart: some
+# are open for a moment, but what leaks stays.
+fewest() {
   local count i
-  most=0
+  fewest=
   for ((i = 0; i < $1; i++)); do
     count=$(ls "/proc/$victim/fd" 2>/dev/null | wc -l)
-    [ "$count" -le "$most" ] || most=$count
+    [ "$count" = 0 ] || [ "${fewest:-$count}" -lt "$count" ] || fewest=$count
     sleep 0.05
   done
 }
@@ -143,18 +166,18 @@ most() {
 # Descriptors of a run of many rounds, early and late.
 count_descriptors() { # COMMAND...
   local victim early
-  "$refill" "$@" --repeat 400 --budget 4s --target "$plain" >/dev/null 2>"$work/err" &
+  line=("$refill" "$@" --repeat 400 --budget 4s --target "$plain")
+  "${line[@]}" >"$work/out" 2>"$work/err" &
   victim=$!
   sleep 1
-  most 20; early=$most
-  most 20
-  wait $victim || fail "the long $1: $(cat "$work/err")"
-  [ "$most" -gt 3 ] || fail "$1 was over before its descriptors were counted"
-  [ "$most" -le "$early" ] || fail "descriptors grew from $early to $most in one $1"
-  echo "descriptors of $1: at most $early early, $most late"
+  fewest 20; early=$fewest
+  fewest 20
+  wait $victim || bad "the long $1"
+  [ "${fewest:-0}" -gt 3 ] || bad "$1 was over before its descriptors were counted"
+  [ "${fewest:-0}" -le "${early:-0}" ] || bad "descriptors grew from $early to $fewest in one $1"
+  echo "descriptors of $1: $early early, $fewest late"
 }
 
-rule=-
 count_descriptors sweep "${model[@]}" --page-tokens 16 --alpha 0.3,0.9
 count_descriptors storage "${lab[@]/30ms/10ms}" --page-size 64Ki
 while [ $SECONDS -lt "$soak_s" ] && [ $failures -lt 5 ]; do one; done
@@ -162,13 +185,14 @@ while [ $SECONDS -lt "$soak_s" ] && [ $failures -lt 5 ]; do one; done
 # The last word: what is left reads back right, after all of that.
 for directory in "$plain" ${mount:+"$mount"}; do
   rm -f "$directory"/refill-*.kv
-  line=("$refill" verify "${model[@]}")
-  expect 0 "${line[@]}" --target "$directory"
+  line=("$refill" verify "${model[@]}" --target "$directory" -o "$work/result.json")
+  expect 0 "${line[@]}" || bad "nothing is wrong any more, and yet"
   sleep 0.5 # until the kernel has taken back what the dead had under way
-  expect 0 "${line[@]}" --target "$directory"
+  expect 0 "${line[@]}" || bad "nothing is wrong any more, and yet"
   left=$(find "$directory" -type f ! -name 'refill-*.kv')
-  [ -z "$left" ] || fail "left: $left"
+  [ -z "$left" ] || bad "left: $left"
 done
+[ ! -d "$kept" ] || echo "what failed is kept in $kept"
 echo "$runs runs in $SECONDS s: $good good, $failed_runs ended by their fault" \
   "($damaged of them by damage), $interrupted by a signal"
 [ $runs -ge 5 ] || fail "only $runs runs"
