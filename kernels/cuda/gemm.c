@@ -166,17 +166,18 @@ static lt_status enqueue(struct gemm *gemm, const struct gemm_linear *linear,
                          address(gemm->workspace), GEMM_WORKSPACE_BYTES, gemm->stream);
 }
 
-/* Seconds of one execution of the plan's algorithm. */
+/* Seconds of one execution of the plan's algorithm; without --gemm-tune it is only tried: 0. */
 static int time_plan(struct gemm *gemm, const struct gemm_linear *linear,
                      const struct gemm_plan *plan, const struct gemm_operands *operands,
                      double *seconds, struct error *error) {
   const struct driver *driver = &gemm->gpu->driver;
+  const int runs = gemm->tune ? TUNE_RUNS : 0;
   float milliseconds = 0;
   int failed = lt_check(&gemm->lt, enqueue(gemm, linear, plan, operands), "cublasLtMatmul", error);
   if (!failed)
     failed = gpu_check(gemm->gpu, driver->event_record(gemm->start, gemm->stream), error,
                        "cuEventRecord(tuning)");
-  for (int i = 0; i < TUNE_RUNS && !failed; i++)
+  for (int i = 0; i < runs && !failed; i++)
     failed = lt_check(&gemm->lt, enqueue(gemm, linear, plan, operands), "cublasLtMatmul", error);
   if (!failed)
     failed = gpu_check(gemm->gpu, driver->event_record(gemm->end, gemm->stream), error,
@@ -187,7 +188,7 @@ static int time_plan(struct gemm *gemm, const struct gemm_linear *linear,
   if (!failed)
     failed = gpu_check(gemm->gpu, driver->event_elapsed(&milliseconds, gemm->start, gemm->end),
                        error, "cuEventElapsedTime(tuning)");
-  *seconds = (double)milliseconds * 1e-3 / TUNE_RUNS;
+  *seconds = runs ? (double)milliseconds * 1e-3 / runs : 0;
   return failed;
 }
 
@@ -224,34 +225,44 @@ static int propose(struct gemm *gemm, const struct gemm_linear *linear,
   return failed;
 }
 
-/* Takes the fastest proposal, or the first where there is nothing to compare. */
+/* Whether the GPU still works after a proposal failed: a refusal leaves it whole, but after a fault
+ * every later call fails by it. */
+static int check_whole(struct gemm *gemm, const struct error *refusal, struct error *error) {
+  struct error fault = {0};
+  int failed = gpu_check(gemm->gpu, gemm->gpu->driver.stream_synchronize(gemm->stream), &fault,
+                         "cuStreamSynchronize(after a proposal failed)");
+  if (!failed) return 0;
+  return error_set(error, failed, "%.240s; then %.240s", refusal->message, fault.message);
+}
+
+/* Takes the fastest proposal that runs; the first of them without --gemm-tune. A heuristic's word
+ * that an algorithm works is no promise: cublasLtMatmul() may still answer with INVALID_VALUE,
+ * NOT_SUPPORTED, ARCH_MISMATCH, EXECUTION_FAILED for a launch that was refused, or find no memory.
+ * None of them says anything of the next proposal. */
 static int choose(struct gemm *gemm, const struct gemm_linear *linear, struct gemm_plan *plan,
                   const struct gemm_operands *operands, struct error *error) {
   struct lt_choice choices[GEMM_CHOICES];
-  int n = 0;
+  struct error refusal = {0};
+  int n = 0, n_ran = 0;
   int failed = propose(gemm, linear, plan, choices, &n, error);
   if (failed) return failed;
   if (n == 0)
     return error_set(error, -ENOTSUP, "cuBLASLt %d.%d.%d knows no algorithm for it", gemm->lt.major,
                      gemm->lt.minor, gemm->lt.patch);
   plan->n_choices = n;
-  plan->algorithm = choices[0].algorithm;
-  if (n == 1 || !gemm->tune) return 0;
   struct gemm_plan best = *plan;
-  int n_timed = 0;
-  for (int i = 0; i < n; i++) {
-    double seconds = 0;
+  for (int i = 0; i < n && (gemm->tune || n_ran == 0); i++) {
     plan->algorithm = choices[i].algorithm;
-    failed = time_plan(gemm, linear, plan, operands, &seconds, error);
-    if (failed == -ENOTSUP) continue; /* refused after all: another one may do */
-    if (failed) return failed;
-    if (n_timed++ == 0 || seconds < best.seconds) {
-      best.algorithm = plan->algorithm;
-      best.seconds = seconds;
-    }
+    error_clear(&refusal);
+    failed = time_plan(gemm, linear, plan, operands, &plan->seconds, &refusal);
+    if (failed && check_whole(gemm, &refusal, error)) return failed;
+    if (failed) continue;
+    if (n_ran++ == 0 || plan->seconds < best.seconds) best = *plan;
   }
   *plan = best;
-  return n_timed > 0 ? 0 : failed;
+  if (n_ran > 0) return 0;
+  return error_set(error, failed, "none of cuBLASLt's %d proposals runs, the last: %s", n,
+                   refusal.message);
 }
 
 static int make_plan(struct gemm *gemm, const struct gemm_linear *linear, struct gemm_plan *plan,

@@ -3,8 +3,9 @@
  * plus Y's old value where the layer writes to the residual stream.
  *
  * A plan is for one kind of layer and one number of rows. It is made outside timed regions: up to
- * eight proposals of the heuristic are timed with the real operands and the fastest is kept. One
- * stream and one workspace: GEMMs of a device never run beside each other.
+ * eight proposals of the heuristic are timed with the real operands and the fastest is kept; one
+ * that does not run after all is passed over. One stream and one workspace: GEMMs of a device never
+ * run beside each other.
  *
  * On an H100 (aiconfigurator h100_sxm, bf16, n = 10240, k = 8192): 812 TFLOPS at 1024 rows, 784 at
  * 4096, 746 at 8192. Llama-3-70B's four at 8192 rows are 1.71 GFLOP a token: 18.8 ms at 746 TFLOPS,
@@ -28,7 +29,7 @@ struct gemm_plan {
   lt_layout b, d; /* of X and Y */
   struct lt_algorithm algorithm;
   uint32_t alignment; /* of every operand, at least */
-  double seconds;     /* as timed when it was chosen; 0 where there was no choice */
+  double seconds;     /* as timed when it was chosen; 0: it was only tried */
   int n_choices;
 };
 

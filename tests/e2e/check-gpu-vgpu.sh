@@ -37,7 +37,7 @@ expects 0 "memory cannot be pinned" \
 run VGPU_REFUSE_CUBINS=1 -- "${A[@]}"
 expects 0 "cubins refused" 'r["pass"] and any("lesser image" in d for d in r["degraded"])'
 
-run VGPU_FAIL=cublasLtMatmul:1:13 -- "${A[@]}"
+run VGPU_FAIL=cublasLtMatmul:1+:13 -- "${A[@]}"
 expects 1 "cuBLASLt fails: layers are skipped, kernels are not" \
   'v["gemm"] == "FAIL" and v["layer"] == v["pipeline"] == v["reload"] == "skipped"
     and v["attention"] == "pass" and "gemm" in found["layer"]'

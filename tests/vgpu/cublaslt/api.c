@@ -39,6 +39,10 @@ const char *cublasLtGetStatusName(lt_status status) {
     return "CUBLAS_STATUS_INVALID_VALUE";
   case LT_NOT_SUPPORTED:
     return "CUBLAS_STATUS_NOT_SUPPORTED";
+  case 3:
+    return "CUBLAS_STATUS_ALLOC_FAILED";
+  case 8:
+    return "CUBLAS_STATUS_ARCH_MISMATCH";
   case 13:
     return "CUBLAS_STATUS_EXECUTION_FAILED";
   case 14:
@@ -183,10 +187,6 @@ static bool make_problem(struct problem *problem, lt_desc desc, lt_layout a, lt_
   return true;
 }
 
-/* An algorithm says what it was proposed for: data[0] the problem, [1] workspace, [2] the
- * alignments that it relies on, [3] a mark. */
-enum { ALGORITHM_MARK = 0x5647 };
-
 lt_status cublasLtMatmulAlgoGetHeuristic(lt_handle handle, lt_desc desc, lt_layout a, lt_layout b,
                                          lt_layout c, lt_layout d, lt_preference preference,
                                          int n_asked, struct lt_choice *choices, int *n_got) {
@@ -214,10 +214,8 @@ lt_status cublasLtMatmulAlgoGetHeuristic(lt_handle handle, lt_desc desc, lt_layo
     *choice = (struct lt_choice){.workspace_bytes = workspace, .waves = 1.0F};
     /* The first of them does not work, and says so: a caller must look at the state. */
     if (workspace > wish->workspace_bytes || i == 0) choice->state = LT_NOT_SUPPORTED;
-    choice->algorithm.data[0] = problem_hash(&problem);
-    choice->algorithm.data[1] = workspace;
-    choice->algorithm.data[2] = alignments;
-    choice->algorithm.data[3] = choice->state == LT_SUCCESS ? ALGORITHM_MARK : 0;
+    choice->algorithm =
+        proposal_make(&problem, i, choice->state == LT_SUCCESS, workspace, alignments);
   }
   return LT_SUCCESS;
 }
@@ -315,17 +313,13 @@ lt_status cublasLtMatmul(lt_handle handle, lt_desc desc, const void *alpha, cons
   if (!vgpu_has_context()) return refuse(LT_NOT_INITIALIZED, call, "no context on this thread");
   const char *rule = problem_rule(&work.problem);
   if (rule) return refuse(LT_NOT_SUPPORTED, call, rule);
-  if (!algorithm || algorithm->data[3] != ALGORITHM_MARK)
-    return refuse(LT_NOT_SUPPORTED, call, "no algorithm, or one that said it does not work");
-  if (algorithm->data[0] != problem_hash(&work.problem))
-    return refuse(LT_INVALID_VALUE, call, "the algorithm was proposed for another problem");
-  if (algorithm->data[1] > workspace_bytes)
-    return refuse(LT_INVALID_VALUE, call, "the algorithm needs more workspace");
+  const lt_status status = proposal_judge(algorithm, &work.problem, workspace_bytes, &rule);
+  if (status != LT_SUCCESS) return refuse(status, call, rule);
   rule = scalar_rule(alpha, beta);
   if (rule) return refuse(LT_INVALID_VALUE, call, rule);
   memcpy(&work.alpha, alpha, sizeof work.alpha);
   memcpy(&work.beta, beta, sizeof work.beta);
-  rule = address_rule(&work, algorithm->data[2]);
+  rule = address_rule(&work, proposal_alignments(algorithm));
   if (!rule) rule = workspace_rule(&work, (uint64_t)(uintptr_t)workspace, workspace_bytes, stream);
   if (rule) return refuse(LT_INVALID_VALUE, call, rule);
   return vgpu_enqueue(stream, run_matmul, &work, sizeof work) == 0 ? LT_SUCCESS : 14;

@@ -65,6 +65,16 @@ struct work {
   uint64_t a, b, c, d;
 };
 
+/* proposal.c: an algorithm says which proposal it was, for what, and what it relies on. */
+struct lt_algorithm proposal_make(const struct problem *problem, int index, bool works,
+                                  uint64_t workspace_bytes, uint64_t alignments);
+uint64_t proposal_alignments(const struct lt_algorithm *algorithm);
+
+/* What the real library answers to a multiplication by `algorithm` (may be NULL): LT_SUCCESS, or
+ * a status and in *rule the reason. */
+lt_status proposal_judge(const struct lt_algorithm *algorithm, const struct problem *problem,
+                         uint64_t workspace_bytes, const char **rule);
+
 /* compute.c: runs on the stream; `argument` is a struct work. */
 void run_matmul(void *argument);
 
