@@ -60,9 +60,10 @@ int gpu_check(struct gpu *gpu, driver_result result, struct error *error, const 
   }
   const char *name = driver_error_name(&gpu->driver, result);
   int code = result == DRIVER_OUT_OF_MEMORY ? -ENOMEM : -EIO;
-  if (result < FAULT_MIN) return error_set(error, code, "%s: %s (%u)", text, name, result);
   char before[320];
   list_notes(gpu, before, sizeof before);
+  gpu_note(gpu, "%.50s: %s", text, name); /* whoever does without may meet the fault again */
+  if (result < FAULT_MIN) return error_set(error, code, "%s: %s (%u)", text, name, result);
   return error_set(error, code, "%s: %s (%u); enqueued before, newest first: %s", text, name,
                    result, before);
 }

@@ -6,8 +6,8 @@
  * A context is current per thread: every function that the pipeline may call from a thread of its
  * own begins with gpu_enter().
  *
- * A GPU reports a fault at some later call. So each operation is noted in a short ring, and an
- * error message tells, beside the call that saw the fault, what was enqueued before it.
+ * A GPU reports a fault at some later call. So each operation is noted in a short ring, failed ones
+ * too, and an error message tells, beside the call that saw the fault, what came before it.
  */
 #ifndef REFILL_KERNELS_CUDA_GPU_H
 #define REFILL_KERNELS_CUDA_GPU_H

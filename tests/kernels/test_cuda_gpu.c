@@ -48,3 +48,18 @@ Test(cuda_gpu, a_fault_lists_what_was_enqueued_newest_first) {
                      "%s", error.message);
   pthread_mutex_destroy(&gpu.lock);
 }
+
+/* A device that goes on without what was refused meets the same fault at its next call. */
+Test(cuda_gpu, a_call_that_failed_is_listed_by_the_next) {
+  struct gpu gpu;
+  struct error error = {0};
+  make(&gpu);
+  (void)gpu_check(&gpu, 700, NULL, "cuMemHostRegister(4096 bytes)");
+  (void)gpu_check(&gpu, DRIVER_NOT_READY, NULL, "cuEventQuery(ticket 3)");
+  cr_expect_eq(gpu_check(&gpu, 700, &error, "cuCtxSynchronize()"), -EIO);
+  cr_expect_not_null(strstr(error.message, "cuCtxSynchronize(): CUDA_ERROR_ILLEGAL_ADDRESS (700); "
+                                           "enqueued before, newest first: cuMemHostRegister(4096 "
+                                           "bytes): CUDA_ERROR_ILLEGAL_ADDRESS"),
+                     "%s", error.message);
+  pthread_mutex_destroy(&gpu.lock);
+}

@@ -69,8 +69,8 @@ expects 0 "an error that is none: builtin goes on" \
   'any("not cuDNN" in d for d in r["rig"]["device"]["degraded"])'
 run VGPU_FAIL=cuModuleLoadDataEx:1:700 -- "${S[@]}"
 says 1 "a fault at the first module" "ILLEGAL_ADDRESS .700."
-run VGPU_FAIL=cuMemsetD8Async:2:719 -- "${S[@]}"
-says 1 "a fault at the second buffer" "cuMemsetD8Async.*LAUNCH_FAILED .719.; enqueued before"
+run VGPU_FAIL=cuMemHostRegister:2:719 -- "${S[@]}"
+says 1 "a fault while memory is registered" "LAUNCH_FAILED .719.; .*cuMemHostRegister.[0-9]* byt"
 for step in layer layer-fp8; do
   run $fault -- verify --step $step
   says 1 "a fault in the step $step" "ILLEGAL_ADDRESS"
