@@ -13,7 +13,7 @@
 
 int cuda_prepare(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error *error) {
   int64_t planned = -1;
-  if (cuda->graphs.n_new != n_new || cuda->graphs.n_past != n_past) graphs_forget(cuda);
+  graphs_keep(cuda, n_new, n_past);
   for (int64_t first = 0; first < n_new; first += cuda->plan.chunk_tokens) {
     const struct chunk c = chunk_at(cuda, 0, first, n_new, n_past);
     int failed = attention_prepare(&cuda->attention, c.rows, c.position + c.rows,

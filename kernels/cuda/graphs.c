@@ -31,7 +31,7 @@ static bool pays(const struct cuda *cuda, int64_t n_new, int64_t n_past) {
   return layer_s > 0 && layer_s < GRAPHS_LAYER_S;
 }
 
-void graphs_forget(struct cuda *cuda) {
+static void graphs_forget(struct cuda *cuda) {
   struct graphs *graphs = &cuda->graphs;
   for (int layer = 0; layer < graphs->n; layer++) {
     if (graphs->layers[layer]) (void)cuda->gpu.driver.graph_exec_destroy(graphs->layers[layer]);
@@ -39,6 +39,11 @@ void graphs_forget(struct cuda *cuda) {
   }
   graphs->n_new = 0;
   graphs->active = false;
+}
+
+void graphs_keep(struct cuda *cuda, int64_t n_new, int64_t n_past) {
+  const struct graphs *graphs = &cuda->graphs;
+  if (graphs->n_new != n_new || graphs->n_past != n_past) graphs_forget(cuda);
 }
 
 void graphs_close(struct cuda *cuda) {
@@ -102,7 +107,7 @@ int graphs_begin(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error 
   graphs->active = false;
   if (cuda->gpu.one_by_one) return 0; /* nothing can be waited for in a capture */
   if (graphs->refused || !pays(cuda, n_new, n_past)) return 0;
-  if (graphs->n_new != n_new || graphs->n_past != n_past) {
+  if (graphs->n_new == 0) {
     int failed = capture_all(cuda, n_new, n_past, &why);
     if (failed && cuda->config.graphs == DEVICE_GRAPHS_ON)
       return error_set(error, failed, "--cuda-graphs on: %s", why.message);

@@ -37,14 +37,15 @@ struct graphs {
 
 struct cuda;
 
-/* Readies the graphs of a run, or none where they do not pay; after the run's plans. An error only
- * with --cuda-graphs on. */
+/* Plans of this shape are about to be made, and may replace those that the graphs of another one
+ * were captured with: these are forgotten. */
+void graphs_keep(struct cuda *cuda, int64_t n_new, int64_t n_past);
+
+/* Readies the graphs of a run, or none where they do not pay; after graphs_keep() and the run's
+ * plans. An error only with --cuda-graphs on. */
 int graphs_begin(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error *error);
 int graphs_launch(struct cuda *cuda, int layer, struct error *error);
 
-/* Plans of another shape were made, which may have replaced those that graphs were captured with.
- */
-void graphs_forget(struct cuda *cuda);
 void graphs_close(struct cuda *cuda);
 
 /* What one layer should take by bytes and FLOPs; 0 where the GPU does not tell its memory's clock.

@@ -5,11 +5,13 @@
  * Run with the virtual GPU's libraries before the loader's path (make vgpu does).
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "kernels/device.h"
 #include "kernels/reference/reference.h"
 
@@ -51,12 +53,12 @@ static struct device *open_device(const char *name, struct shape shape, enum ele
   struct device *device = NULL;
   struct error error = {0};
   int code = device_find(name)->open(&device, &config, &error);
-  if (code == -95 && strstr(error.message, "no NVIDIA driver"))
+  if (code == -ENOTSUP && strstr(error.message, "no NVIDIA driver"))
     cr_skip_test("SKIPPED: the virtual GPU is not on the loader's path: run by make vgpu");
   cr_assert_eq(code, 0, "%s: %s", name, error.message);
+  if (device->ops->pin) device->ops->pin(device, true); /* no storage here */
   /* A device that helped itself would hide what it gave up. */
   cr_assert_eq(device->info.n_degraded, 0, "%s: %s", name, device->info.degraded[0]);
-  if (device->ops->pin) device->ops->pin(device, true); /* no storage here */
   cr_assert_eq(device->info.element, element);
   return device;
 }
@@ -232,5 +234,101 @@ Test(devices, padding_is_zero) {
   for (size_t i = row; i < half; i++)
     cr_assert(page[i] == 0 && page[half + i] == 0, "byte %zu of the padding", i);
   cr_assert(page[0] | page[1] | page[half], "the last token's row is there");
+  cuda->ops->close(cuda);
+}
+
+/* ---- runs of several lengths ------------------------------------------------------------- */
+
+enum { PAST_PAGES = 4, STRIDE_BYTES = 8192 }; /* a page of `tiny` is 8 KiB */
+
+/* A run of n_new tokens after n_past, whose pages come from and go to `saved`: by layer, in the
+ * order of the prompt. Copies the last state. */
+static void reload(struct device *device, const struct shape *shape, const int32_t *tokens,
+                   int64_t n_past, int64_t n_new, unsigned char (*saved)[PAST_PAGES * STRIDE_BYTES],
+                   float *state) {
+  struct device_sequence seq = {.n_past = n_past, .n_new = n_new, .tokens = tokens + n_past};
+  struct error error = {0};
+  const size_t past_bytes = (size_t)n_past / PAGE_TOKENS * STRIDE_BYTES;
+  device_ticket head = 0;
+  cr_assert_eq(device->ops->begin(device, &seq, 1, &error), 0, "%s", error.message);
+  for (int layer = 0; layer < shape->layers; layer++) {
+    device_ticket landed = 0, computed = 0;
+    memcpy(device->ops->buffer(device, layer, DEVICE_LANDING), saved[layer], past_bytes);
+    int code = device->ops->kv_in(device, layer, 0, n_past / PAGE_TOKENS, &landed, &error);
+    if (!code)
+      code = device->ops->forward_layer(device, layer, &seq, 1, &landed, 1, &computed, &error);
+    cr_assert_eq(code, 0, "%s", error.message);
+    wait_for(device, kv_out(device, layer, n_new, computed));
+    if (n_past == 0 && n_new >= PAST_PAGES * PAGE_TOKENS)
+      memcpy(saved[layer], device->ops->buffer(device, layer, DEVICE_LEAVING), sizeof *saved);
+  }
+  cr_assert_eq(device->ops->head(device, &seq, 1, &head, &error), 0, "%s", error.message);
+  wait_for(device, head);
+  struct device_output output;
+  cr_assert_eq(device->ops->output(device, &output, &error), 0, "%s", error.message);
+  memcpy(state, output.hidden, (size_t)shape->hidden * sizeof *state);
+}
+
+/* What a run leaves in the device (graphs, plans, KV, angles) is of no use to the next one where
+ * only its past, or only its new part, is another. */
+Test(devices, a_run_after_one_of_another_length_is_as_if_it_were_the_first) {
+  static const struct {
+    int64_t n_past, n_new;
+    int wanted; /* which whole prompt it ends as */
+  } runs[] = {{64, 21, 0}, {32, 21, 1}, {32, 53, 0}, {64, 21, 0}, {16, 37, 1}};
+  static const int64_t whole[] = {85, 53};
+  static unsigned char saved[2][PAST_PAGES * STRIDE_BYTES], unused[2][PAST_PAGES * STRIDE_BYTES];
+  struct shape shape = tiny(64);
+  struct device *cuda = open_device("cuda", shape, ELEMENT_BF16, ELEMENT_BF16);
+  int32_t tokens[TOKENS_MAX];
+  float wanted[2][256], got[256];
+  for (int i = 0; i < TOKENS_MAX; i++) tokens[i] = (i * 29 + 7) % 512;
+  reload(cuda, &shape, tokens, 0, whole[0], saved, wanted[0]);
+  reload(cuda, &shape, tokens, 0, whole[1], unused, wanted[1]);
+  cr_assert_gt(difference(wanted[0], wanted[1], shape.hidden), 0.1);
+  for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+    struct device_condition condition;
+    reload(cuda, &shape, tokens, runs[i].n_past, runs[i].n_new, saved, got);
+    cuda->ops->condition(cuda, &condition);
+    cr_expect(condition.graphs, "layers of so small a model are launched as graphs");
+    const double off = difference(got, wanted[runs[i].wanted], shape.hidden);
+    cr_expect_leq(off, 0.012, "%lld after %lld tokens: off by %.4f", (long long)runs[i].n_new,
+                  (long long)runs[i].n_past, off);
+  }
+  cuda->ops->close(cuda);
+}
+
+/* Spans are on the host's clock, within the error that the device states; a poll tells work that is
+ * under way from work that is done; and nothing is known of the last run's tickets. */
+Test(devices, tickets_tell_when) {
+  cr_assert_eq(setenv("VGPU_SLOW_KERNELS_US", "20000", 1), 0);
+  struct shape shape = tiny(64);
+  struct device *cuda = open_device("cuda", shape, ELEMENT_BF16, ELEMENT_BF16);
+  const int32_t tokens[1] = {5};
+  struct device_sequence seq = {.n_new = 1, .tokens = tokens};
+  struct error error = {0};
+  struct device_condition condition;
+  struct device_span span = {0};
+  device_ticket ticket = 0;
+  cr_assert_eq(cuda->ops->begin(cuda, &seq, 1, &error), 0, "%s", error.message);
+  cuda->ops->condition(cuda, &condition);
+  cr_expect_gt(condition.clock_error_s, 0);
+  cr_expect_lt(condition.clock_error_s, 0.02, "stated: %g", condition.clock_error_s);
+  const double before_s = clock_now_s();
+  int code = cuda->ops->forward_layer(cuda, 0, &seq, 1, NULL, 0, &ticket, &error);
+  cr_assert_eq(code, 0, "%s", error.message);
+  cr_expect_eq(cuda->ops->wait(cuda, ticket, 0, NULL, &error), -EAGAIN);
+  cr_assert_eq(cuda->ops->wait(cuda, ticket, TIMEOUT_S, &span, &error), 0, "%s", error.message);
+  const double after_s = clock_now_s(), unsure_s = condition.clock_error_s + 1e-6;
+  cr_expect_geq(span.start_s, before_s - unsure_s);
+  cr_expect_leq(span.end_s, after_s + unsure_s);
+  cr_expect_geq(span.end_s - span.start_s, 5 * 20e-3, "each kernel takes 20 ms");
+  cr_expect_eq(cuda->ops->wait(cuda, ticket + 1, 0, NULL, NULL), -EINVAL, "none such");
+  cr_assert_eq(cuda->ops->begin(cuda, &seq, 1, &error), 0, "%s", error.message);
+  cr_expect_eq(cuda->ops->wait(cuda, ticket, 0, NULL, NULL), -EINVAL, "the last run's");
+  for (int i = 0; i < 100; i++) { /* more than a run may have: none is left over from the last */
+    cr_assert_eq(cuda->ops->begin(cuda, &seq, 1, &error), 0, "%s", error.message);
+    wait_for(cuda, kv_out(cuda, 0, 1, 0));
+  }
   cuda->ops->close(cuda);
 }

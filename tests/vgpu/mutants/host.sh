@@ -16,23 +16,28 @@ link_plugin() { # directory file
     -o "$1/plugin/refill_cuda.so" "$1/$2" ${plugin/" $at/cuda/objects/${2%.c}.o"/} -ldl -lm
 }
 
+# Where TESTS names one, test_devices alone judges.
 verify() { # directory [environment...]
-  local dir=$1 shape=tiny attention=auto tune=on one
+  local dir=$1 shape=tiny attention=auto tune=on kv_dtype=bf16 tests='devices/*' one
   shift
   for one; do
     case $one in
       ATTENTION=*) attention=${one#*=} ;;
       SHAPE=*) shape=${one#*=} ;;
       GEMM_TUNE=*) tune=${one#*=} ;;
+      KV_DTYPE=*) kv_dtype=${one#*=} ;;
+      TESTS=*) tests=${one#*=} ;;
     esac
   done
   mkdir -p "$dir/target"
-  REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/refill" verify --device cuda \
-    --model "tests/shapes/$shape.json" --tokens 65 --page-tokens 16 --target "$dir/target" \
-    --window 1 --write-window 1 --attention "$attention" --gemm-tune "$tune" \
-    >"$dir/log" 2>&1 &&
-    REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/vgpu/test_devices" -j1 \
-      >>"$dir/log" 2>&1
+  if [ "$tests" = 'devices/*' ]; then
+    REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/refill" verify --device cuda \
+      --model "tests/shapes/$shape.json" --tokens 65 --page-tokens 16 --target "$dir/target" \
+      --window 1 --write-window 1 --attention "$attention" --gemm-tune "$tune" \
+      --kv-dtype "$kv_dtype" >"$dir/log" 2>&1 || return
+  fi
+  REFILL_PLUGIN_DIR=$dir/plugin env "$@" timeout 120 "$build/vgpu/test_devices" -j1 \
+    --filter "$tests" >>"$dir/log" 2>&1
 }
 
 control() {
