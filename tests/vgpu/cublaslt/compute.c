@@ -10,12 +10,15 @@
 #include "tests/vgpu/cublaslt/lt_state.h"
 #include "tests/vgpu/ptx/number.h"
 
-#define SUMS 16 /* partial sums, so that the compiler vectorises */
+#define ROWS 4 /* of A at once: the sums of one alone would wait for each other */
+#define LANES 8
+
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 
 struct product {
   const struct work *work;
-  float *a, *b;    /* (m, k), (n, k) */
-  bool *b_written; /* (n) */
+  float *a, *b, *d; /* (m, k), (n, k), (n, m) */
+  bool *b_written;  /* (n) */
   float scale;
   bool failed;
 };
@@ -35,32 +38,67 @@ static float element(const unsigned char *bytes, int type, uint64_t at) {
   }
 }
 
+/* A row of k neighbours: what nearly all products are of. */
+static void unpack_row(float *out, const unsigned char *bytes, int type, const float *of_e4m3,
+                       uint64_t k) {
+  for (uint64_t i = 0; i < k && type == LT_TYPE_BF16; i++) {
+    uint16_t half;
+    memcpy(&half, bytes + 2 * i, sizeof half);
+    out[i] = float_of_bf16(half);
+  }
+  for (uint64_t i = 0; i < k && type == LT_TYPE_E4M3; i++) out[i] = of_e4m3[bytes[i]];
+  if (type != LT_TYPE_BF16 && type != LT_TYPE_E4M3) memcpy(out, bytes, k * sizeof *out);
+}
+
 /* Rows of k: a transposed A and a plain B lie so already. */
 static bool unpack(float *out, bool *written, uint64_t address, const struct layout *layout,
                    bool k_first, uint64_t rows, uint64_t k) {
   const unsigned char *bytes = vgpu_bytes(address);
   size_t each = type_bytes(layout->type);
-  uint64_t row_step = k_first ? (uint64_t)layout->leading : 1;
-  uint64_t k_step = k_first ? 1 : (uint64_t)layout->leading;
+  uint64_t step = (uint64_t)layout->leading;
+  float of_e4m3[256];
+  for (unsigned i = 0; i < 256; i++) of_e4m3[i] = float_of_e4m3((uint8_t)i);
   bool all = true;
   for (uint64_t row = 0; row < rows; row++) {
-    bool good = !k_first || vgpu_written(address + row * row_step * each, k * each);
-    for (uint64_t i = 0; i < k; i++)
-      out[row * k + i] = element(bytes, layout->type, row * row_step + i * k_step);
+    bool good = !k_first || vgpu_written(address + row * step * each, k * each);
+    if (k_first)
+      unpack_row(out + row * k, bytes + row * step * each, layout->type, of_e4m3, k);
+    else
+      for (uint64_t i = 0; i < k; i++)
+        out[row * k + i] = element(bytes, layout->type, row + i * step);
     if (written) written[row] = good;
     all = all && good;
   }
   return all;
 }
 
-static float dot(const float *x, const float *y, uint64_t k) {
-  float sums[SUMS] = {0}, sum = 0;
+static lanes load(const float *values) {
+  lanes loaded;
+  memcpy(&loaded, values, sizeof loaded);
+  return loaded;
+}
+
+/* Dot products of `n` rows of x, at most ROWS, with y. The order of a row's sum does not depend on
+ * n: a value stays the same to the bit wherever it lies. */
+static inline void dots(const float *x, const float *y, uint64_t k, int n, float *out) {
+  lanes sums[ROWS] = {0};
   uint64_t i = 0;
-  for (; i + SUMS <= k; i += SUMS)
-    for (int j = 0; j < SUMS; j++) sums[j] += x[i + (uint64_t)j] * y[i + (uint64_t)j];
-  for (; i < k; i++) sum += x[i] * y[i];
-  for (int j = 0; j < SUMS; j++) sum += sums[j];
-  return sum;
+  for (; i + LANES <= k; i += LANES) {
+    const lanes y_lanes = load(y + i);
+    for (int row = 0; row < n; row++) sums[row] += load(x + (uint64_t)row * k + i) * y_lanes;
+  }
+  for (int row = 0; row < n; row++) {
+    const lanes s = sums[row];
+    out[row] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    for (uint64_t j = i; j < k; j++) out[row] += x[(uint64_t)row * k + j] * y[j];
+  }
+}
+
+/* The m dot products of a column. */
+static void dots_of(const float *a, const float *b, uint64_t m, uint64_t k, float *out) {
+  uint64_t row = 0;
+  for (; row + ROWS <= m; row += ROWS) dots(a + row * k, b, k, ROWS, out + row);
+  for (; row < m; row++) dots(a + row * k, b, k, 1, out + row);
 }
 
 static void columns(int64_t first, int64_t last, void *argument) {
@@ -72,9 +110,10 @@ static void columns(int64_t first, int64_t last, void *argument) {
     uint64_t c_at = n * (uint64_t)p->c.leading, d_at = n * (uint64_t)p->d.leading;
     bool written = product->b_written[n];
     if (work->beta != 0 && !vgpu_written(work->c + c_at * c_each, p->m * c_each)) written = false;
+    float *values = product->d + n * p->m;
+    dots_of(product->a, product->b + n * p->k, p->m, p->k, values);
     for (uint64_t m = 0; m < p->m; m++) {
-      float value = work->alpha * product->scale *
-                    dot(product->a + m * p->k, product->b + n * p->k, p->k);
+      float value = work->alpha * product->scale * values[m];
       if (work->beta != 0) value += work->beta * element(vgpu_bytes(work->c), p->c.type, c_at + m);
       unsigned char *target = vgpu_bytes(work->d + (d_at + m) * d_each);
       uint16_t half = bf16_of_float(value, false);
@@ -105,8 +144,9 @@ void run_matmul(void *argument) {
   struct product product = {.work = work,
                             .a = malloc(p->m * p->k * sizeof(float)),
                             .b = malloc(p->n * p->k * sizeof(float)),
+                            .d = malloc(p->m * p->n * sizeof(float)),
                             .b_written = malloc(p->n)};
-  if (product.a && product.b && product.b_written) {
+  if (product.a && product.b && product.d && product.b_written) {
     product.scale = scale_of(p->desc.scale_a) * scale_of(p->desc.scale_b);
     if (is_wrong(p)) product.scale *= product.scale;
     if (!unpack(product.a, NULL, work->a, &p->a, p->desc.transpose_a != LT_OP_NONE, p->m, p->k))
@@ -119,5 +159,6 @@ void run_matmul(void *argument) {
   }
   free(product.a);
   free(product.b);
+  free(product.d);
   free(product.b_written);
 }
