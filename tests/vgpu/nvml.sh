@@ -42,6 +42,16 @@ run "$N" -- "${C[@]}"
 expects 0 "calibrate: none" '"held-down" not in warned
   and all(p["held_down_samples"] == 0 for p in r["compute"])
   and not any(p["held_down"] for p in r["parts"])'
+# Two readings a part follow those of the runs, before it and after it. Heat that comes with the end
+# of the fourth part and goes with the beginning of the fifth is told of these two alone.
+reading=$(python3 -c 'import json, sys
+print(1 + 2 * json.load(open(sys.argv[1]))["rig"]["condition"]["runs"] + 2 * 3 + 2)' \
+  "$work/result.json")
+run "$N" VGPU_NVML_REASONS=0x40 VGPU_NVML_REASONS_FROM="$reading" \
+  VGPU_NVML_REASONS_TO=$((reading + 1)) -- "${C[@]}"
+expects 0 "calibrate: a moment of heat, after one part and before the next" '
+  [i for i, p in enumerate(r["parts"]) if p["held_down"]] == [3, 4] and "held-down" in warned
+  and condition["held_down_runs"] == 0'
 
 for function in nvmlInit_v2 \
   nvmlDeviceGetCurrentClocksThrottleReasons; do
