@@ -26,7 +26,8 @@ CUDA_PLUGIN_SOURCES := $(filter-out kernels/cuda/loader.c,$(wildcard kernels/cud
 CUDA_PLUGIN_OBJECTS := $(patsubst %.c,$(BUILD)/cuda/objects/%.o,$(CUDA_PLUGIN_SOURCES))
 # Host code that tests link without a GPU or nvcc.
 CUDA_TESTED := $(addprefix kernels/cuda/,driver.c gpu.c image_forms.c libraries.c lt.c lt_rules.c \
-               memory_plan.c crc_plan.c chunk_bytes.c page_copies.c pinned.c cudnn.c sdpa_graph.c nvml.c)
+               memory_plan.c crc_plan.c chunk_bytes.c page_copies.c pinned.c cudnn.c sdpa_graph.c \
+               nvml.c)
 
 .PHONY: cuda-plugin
 ifneq ($(NVCC),)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/cuda/chunk.h"
+#include "kernels/cuda/scratch.h"
 
 #define RUNS 5
 #define RUN_S 0.02 /* that one timed run should take at least */
@@ -21,8 +22,9 @@ struct part {
   driver_stream stream;
   int64_t n_new, n_past;
   int (*enqueue)(const struct part *part, int repeat, struct error *error);
-  enum chunk_step step;       /* of enqueue_step() */
-  const struct part *besides; /* runs on its own stream at the same time; or NULL */
+  enum chunk_step step;          /* of enqueue_step() */
+  const struct part *besides;    /* runs on its own stream at the same time; or NULL */
+  const struct scratch *scratch; /* of those that ask for it */
 };
 
 static int compare(const void *a, const void *b) {
@@ -74,34 +76,13 @@ static int time_part(const struct part *part, double *seconds, struct error *err
   return failed;
 }
 
-/* Overwrites as much as twice the L2 cache holds, of what no part reads. Not what GEMMs multiply:
- * zeros there would cost less power, and clocks would rise. */
-static int flush_l2(const struct part *part, struct error *error) {
-  struct cuda *cuda = part->cuda;
-  struct gpu *gpu = &cuda->gpu;
-  const size_t slot_bytes = 2 * cuda->plan.kv_half_bytes;
-  size_t left = 2 * (size_t)gpu->l2_bytes;
-  int failed = 0;
-  for (int slot = 0; slot < cuda->plan.kv_slots && left > 0 && !failed; slot++) {
-    const size_t n = slot_bytes < left ? slot_bytes : left;
-    failed = gpu_check(gpu, gpu->driver.fill(cuda->slots[slot], 0, n, part->stream), error,
-                       "cuMemsetD8Async(%zu bytes, to flush the L2 cache)", n);
-    left -= n;
-  }
-  if (!failed && left > 0)
-    failed = gpu_check(
-        gpu, gpu->driver.fill(cuda->buffers.gemm_workspace, 0, GEMM_WORKSPACE_BYTES, part->stream),
-        error, "cuMemsetD8Async(the workspace, to flush the L2 cache)");
-  return failed;
-}
-
 static int time_cold(const struct part *part, double *seconds, struct error *error) {
   struct tickets *tickets = &part->cuda->tickets;
   device_ticket all[RUNS] = {0};
   double runs[RUNS];
   int failed = tickets_begin(tickets, part->stream, error);
   for (int i = 0; i < RUNS && !failed; i++) {
-    failed = flush_l2(part, error);
+    failed = scratch_flush_l2(part->scratch, part->stream, error);
     if (!failed) failed = ticket_start(tickets, part->stream, &all[i], error);
     if (!failed) failed = part->enqueue(part, i, error);
     if (!failed) failed = ticket_end(tickets, part->stream, all[i], error);
@@ -160,21 +141,9 @@ static int enqueue_head(const struct part *part, int repeat, struct error *error
   return cuda_run_head(part->cuda, 1, error);
 }
 
-/* Bytes that one copy within device memory takes along. */
-static size_t within_bytes(const struct cuda *cuda) {
-  return (cuda->plan.kv_slots > 1 ? 2 : 1) * cuda->plan.kv_half_bytes;
-}
-
-/* From slot to slot through the whole KV cache, of which the L2 cache holds a part at most; with
- * one slot from half to half. */
 static int enqueue_within(const struct part *part, int repeat, struct error *error) {
-  struct cuda *cuda = part->cuda;
-  const int n = cuda->plan.kv_slots;
-  const size_t bytes = within_bytes(cuda);
-  const driver_pointer from = cuda->slots[2 * repeat % n];
-  const driver_pointer to = n > 1 ? cuda->slots[(2 * repeat + 1) % n] : from + bytes;
-  return gpu_check(&cuda->gpu, cuda->gpu.driver.copy_within(to, from, bytes, part->stream), error,
-                   "cuMemcpyDtoDAsync(%zu bytes)", bytes);
+  (void)repeat;
+  return scratch_copy(part->scratch, part->stream, error);
 }
 
 static int enqueue_in(const struct part *part, int repeat, struct error *error) {
@@ -251,9 +220,7 @@ static bool choose_copy(struct part *part, enum device_probe what, struct device
   part->enqueue = what == PROBE_MEMORY_COPY ? enqueue_within
                   : what == PROBE_D2H       ? enqueue_out
                                             : enqueue_in;
-  rate->bytes = what == PROBE_MEMORY_COPY ? 2.0 * (double)within_bytes(cuda)
-                : what == PROBE_BOTH_WAYS ? 2 * page_bytes
-                                          : page_bytes;
+  rate->bytes = what == PROBE_BOTH_WAYS ? 2 * page_bytes : page_bytes; /* a copy within: later */
   return what == PROBE_MEMORY_COPY || what == PROBE_H2D || what == PROBE_D2H ||
          what == PROBE_BOTH_WAYS;
 }
@@ -304,11 +271,27 @@ static int check_tokens(const struct cuda *cuda, int64_t n_new, int64_t n_past,
                    (long long)n_new, (long long)n_past, (long long)cuda->config.tokens_max);
 }
 
+/* Memory beyond the L2 cache for a probe that needs it. Without it there is no rate of copying
+ * device memory, and GEMMs are not timed cold: the device says so. */
+static int get_scratch(struct part *part, struct scratch *scratch, bool to_copy,
+                       struct device_rate *rate, struct error *error) {
+  struct error why = {0};
+  if (scratch_open(scratch, part->cuda, to_copy, &why) == 0) {
+    part->scratch = scratch;
+    if (to_copy) rate->bytes = 2.0 * (double)scratch->bytes;
+    return 0;
+  }
+  cuda_degrade(part->cuda, "no memory beyond the L2 cache to time copies and cold GEMMs: %.100s",
+               why.message);
+  return to_copy ? error_set(error, -ENOTSUP, "%s", why.message) : 0;
+}
+
 int cuda_probe(struct device *device, enum device_probe what, int64_t n_new, int64_t n_past,
                struct device_rate *rate, struct error *error) {
   struct cuda *cuda = cuda_of(device);
   struct part part = {.cuda = cuda, .n_new = n_new, .n_past = n_past}, besides = {.cuda = cuda};
   struct device_rate unused;
+  struct scratch scratch = {0};
   *rate = (struct device_rate){0};
   const bool copies = choose_copy(&part, what, rate);
   int failed = copies ? 0 : choose_compute(&part, what, rate, error);
@@ -318,8 +301,11 @@ int cuda_probe(struct device *device, enum device_probe what, int64_t n_new, int
   if (!failed && !copies) failed = cuda_prepare(cuda, part.n_new, part.n_past, error);
   if (!failed) failed = cuda_synchronise(cuda, error);
   if (what == PROBE_BOTH_WAYS && choose_copy(&besides, PROBE_D2H, &unused)) part.besides = &besides;
-  if (!failed) failed = time_part(&part, &rate->seconds, error);
   const bool gemm = !copies && rate->flops > 0 && what != PROBE_LAYER && what != PROBE_ATTENTION;
-  if (!failed && gemm) failed = time_cold(&part, &rate->cold_s, error);
+  if (!failed && (gemm || what == PROBE_MEMORY_COPY))
+    failed = get_scratch(&part, &scratch, what == PROBE_MEMORY_COPY, rate, error);
+  if (!failed) failed = time_part(&part, &rate->seconds, error);
+  if (!failed && gemm && part.scratch) failed = time_cold(&part, &rate->cold_s, error);
+  scratch_close(&scratch);
   return failed;
 }

@@ -42,6 +42,9 @@ run "$N" -- "${C[@]}"
 expects 0 "calibrate: none" '"held-down" not in warned
   and all(p["held_down_samples"] == 0 for p in r["compute"])
   and not any(p["held_down"] for p in r["parts"])'
+expects 0 "calibrate: the memory copy is of more than the L2 cache holds" '
+  [p["bytes"] for p in r["parts"] if p["part"] == "memory copy"] == [2 * 4 * 4 * 2 ** 20]
+  and all(p["cold_s"] > 0 for p in r["parts"] if p["part"].endswith(" GEMM"))'
 # Two readings a part follow those of the runs, before it and after it. Heat that comes with the end
 # of the fourth part and goes with the beginning of the fifth is told of these two alone.
 reading=$(python3 -c 'import json, sys
@@ -52,6 +55,10 @@ run "$N" VGPU_NVML_REASONS=0x40 VGPU_NVML_REASONS_FROM="$reading" \
 expects 0 "calibrate: a moment of heat, after one part and before the next" '
   [i for i, p in enumerate(r["parts"]) if p["held_down"]] == [3, 4] and "held-down" in warned
   and condition["held_down_runs"] == 0'
+run VGPU_MEMORY=640M VGPU_L2=400M -- "${C[@]}"
+expects 0 "calibrate: no memory beyond the L2 cache, so neither its rate nor cold GEMMs" '
+  not any(p["part"] == "memory copy" or p["cold_s"] or p["of_copy"] for p in r["parts"])
+  and any("beyond the L2" in d for d in r["rig"]["device"]["degraded"])'
 
 for function in nvmlInit_v2 \
   nvmlDeviceGetCurrentClocksThrottleReasons; do

@@ -66,11 +66,11 @@ driver_result enter_device_get_attribute(int *value, unsigned attribute, driver_
   static const struct {
     unsigned attribute;
     int value;
-  } table[] = {{1, 1024},      {2, 1024},    {3, 1024},  {4, 64},  {5, 2147483647},  {6, 65535},
-               {7, 65535},     {8, 49152},   {9, 65536}, {10, 32}, {11, 2147483647}, {12, 65536},
-               {13, 1980000},  {14, 512},    {20, 0},    {31, 1},  {36, 2619000},    {37, 5120},
-               {38, 52428800}, {39, 2048},   {40, 3},    {41, 1},  {81, 233472},     {82, 65536},
-               {95, 1},        {97, 232448}, {106, 32}};
+  } table[] = {{1, 1024},     {2, 1024},  {3, 1024},  {4, 64},      {5, 2147483647},  {6, 65535},
+               {7, 65535},    {8, 49152}, {9, 65536}, {10, 32},     {11, 2147483647}, {12, 65536},
+               {13, 1980000}, {14, 512},  {20, 0},    {31, 1},      {36, 2619000},    {37, 5120},
+               {39, 2048},    {40, 3},    {41, 1},    {81, 233472}, {82, 65536},      {95, 1},
+               {97, 232448},  {106, 32}};
   ENTER(device_get_attribute, NEEDS_INIT);
   if (!is_device(device)) return RESULT_INVALID_DEVICE;
   if (attribute == DRIVER_ATTRIBUTE_CAPABILITY_MAJOR) {
@@ -83,6 +83,10 @@ driver_result enter_device_get_attribute(int *value, unsigned attribute, driver_
   }
   if (attribute == DRIVER_ATTRIBUTE_MULTIPROCESSORS) {
     *value = vgpu()->settings.multiprocessors;
+    return RESULT_OK;
+  }
+  if (attribute == DRIVER_ATTRIBUTE_L2_BYTES) {
+    *value = (int)vgpu()->settings.l2_bytes;
     return RESULT_OK;
   }
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -39,6 +39,7 @@ void settings_read(struct settings *settings) {
       .multiprocessors = (int)number("VGPU_MULTIPROCESSORS", 132),
       .name = getenv("VGPU_NAME"),
       .memory_bytes = (size_t)number("VGPU_MEMORY", 81559L << 20),
+      .l2_bytes = (size_t)number("VGPU_L2", 50L << 20),
       .manifest = getenv("VGPU_MANIFEST"),
       .refuse_cubins = number("VGPU_REFUSE_CUBINS", 0) != 0,
       .findings_warn = word("VGPU_FINDINGS", "warn"),

@@ -51,7 +51,7 @@ struct settings {
   bool stub;
   int driver_version, n_devices, major, minor, multiprocessors;
   const char *name; /* of the device */
-  size_t memory_bytes;
+  size_t memory_bytes, l2_bytes;
   const char *manifest; /* of cubins and their PTX */
   bool refuse_cubins, findings_warn, pageable_is_finding, any_memory, leaks;
   enum ptx_schedule schedule;
