@@ -105,9 +105,10 @@ Test(cuda_libraries, cudnn_without_its_functions_is_refused) {
   cr_expect_not_null(strstr(error.message, "has no cudnn"), "%s", error.message);
 }
 
-Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down) {
+Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down_and_the_link) {
   struct nvml nvml;
   struct nvml_state state;
+  struct nvml_link link;
   struct error error = {0};
   stand_in("libnvidia-ml.so.1",
            "int nvmlInit_v2(void) { return 0; } int nvmlShutdown(void) { return 0; }"
@@ -117,7 +118,11 @@ Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down) {
            "int nvmlDeviceGetPowerUsage(void *d, unsigned *p) { *p = 650500; return 0; }"
            "int nvmlDeviceGetTemperature(void *d, int s, unsigned *t) { *t = 61; return 0; }"
            "int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, unsigned long long *r) {"
-           "  *r = 5; return 0; }");
+           "  *r = 5; return 0; }"
+           "int nvmlDeviceGetCurrPcieLinkGeneration(void *d, unsigned *g) { *g = 4; return 0; }"
+           "int nvmlDeviceGetMaxPcieLinkGeneration(void *d, unsigned *g) { *g = 5; return 0; }"
+           "int nvmlDeviceGetCurrPcieLinkWidth(void *d, unsigned *w) { *w = 8; return 0; }"
+           "int nvmlDeviceGetMaxPcieLinkWidth(void *d, unsigned *w) { *w = 16; return 0; }");
   cr_assert_eq(setenv("CUDA_HOME", directory, 1), 0);
   char command[192];
   snprintf(command, sizeof command, "mkdir %s/lib64 && cp %s/lib*.so.1 %s/lib64", directory,
@@ -129,7 +134,13 @@ Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down) {
   cr_expect_eq(state.memory_mhz, 2000);
   cr_expect_float_eq(state.power_w, 650.5, 1e-9);
   cr_expect_str_eq(nvml_reason_name(state.reasons), "power cap", "idle (1) is no reason");
+  cr_assert_eq(nvml_read_link(&nvml, &link, &error), 0, "%s", error.message);
+  cr_expect_eq(link.gt_per_s, 16);
+  cr_expect_eq(link.max_gt_per_s, 32);
+  cr_expect_eq(link.width, 8);
+  cr_expect_eq(link.max_width, 16);
   nvml_close(&nvml);
   cr_expect_eq(nvml_open(&nvml, "B:00", &error), -ENOTSUP);
   cr_expect_eq(nvml_read(&nvml, &state, NULL), -ENOTSUP);
+  cr_expect_eq(nvml_read_link(&nvml, &link, NULL), -ENOTSUP);
 }
