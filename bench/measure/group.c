@@ -86,6 +86,7 @@ static int run(struct group *group, struct point *point, const struct pipeline_r
   int failed = pipeline_run(rig->pipeline, request, &group->run, error);
   if (failed || !computes) return failed;
   if (ask(rig)) held_down = true;
+  group->run.clock_error_s = rig->condition.last.clock_error_s;
   rig->condition.runs += rig->device->ops->condition != NULL;
   rig->condition.graph_runs += rig->condition.last.graphs;
   rig->condition.held_down_runs += held_down;

@@ -73,6 +73,8 @@ struct pipeline_run {
   uint64_t read_bytes, write_bytes; /* asked of storage */
   int64_t inline_wrong_pages;       /* found by verify_inline */
   double cpu_s;                     /* of the process during the run */
+  double clock_error_s; /* of the device's spans on the host's clock, at most: as the device says
+                           after the run; 0: one clock, or not asked */
   int n_layers;
   struct pipeline_layer *layers; /* [n_layers], made by pipeline_run_init() */
 };

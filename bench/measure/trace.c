@@ -32,7 +32,10 @@ static void write_tracks(FILE *stream, const char *title) {
 }
 
 void trace_write(FILE *stream, const struct pipeline_run *run, const char *title) {
-  fprintf(stream, "%s1\"},\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", TRACE_HEAD);
+  fprintf(stream,
+          "%s1\",\"first_token_s\":%.9f,\"durable_s\":%.9f,\"clock_error_s\":%.9f},"
+          "\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n",
+          TRACE_HEAD, run->first_token_s, run->durable_s, run->clock_error_s);
   write_tracks(stream, title);
   for (int layer = 0; layer < run->n_layers; layer++)
     for (int track = 0; track < N_TRACKS; track++) {

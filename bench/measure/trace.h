@@ -12,7 +12,9 @@
 #define TRACE_HEAD "{\"otherData\":{\"schema\":\"refill/"
 
 /* Writes one run's layers as five tracks (read, H2D, compute, D2H, write), times in microseconds
- * from the run's start; `title` names the run. Errors stay with the stream. */
+ * from the run's start; `title` names the run, which has computed. In `otherData`: when it had its
+ * first token and was durable, and `clock_error_s`, by how much the device's spans may be off
+ * against those of storage. Errors stay with the stream. */
 void trace_write(FILE *stream, const struct pipeline_run *run, const char *title);
 
 #endif

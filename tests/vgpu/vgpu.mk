@@ -123,7 +123,7 @@ vgpu-build: all $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_dev
 # What `make test` runs of it, beside tests/e2e/check-gpu-vgpu.sh. Without nvcc the kernels' cases
 # and the scripts say that they are skipped.
 VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_aot tests/vgpu/devices.sh \
-               tests/vgpu/e2e.sh tests/vgpu/nvml.sh tests/vgpu/gemm.sh \
+               $(addprefix tests/vgpu/,e2e.sh nvml.sh trace.sh gemm.sh) \
                $(addprefix tests/vgpu/mutants/,kernels.sh host.sh order.sh)
 
 VGPU_CHECKS += $(addprefix tests/vgpu/,pinned.sh link.sh mutants/pinned.sh)
