@@ -11,18 +11,6 @@ shape=(--model tests/shapes/tiny.json --page-tokens 16)
 S=(sweep "${shape[@]}" --tokens 64 --alpha 0.5 --repeat 1 --break-even off --window 1
   --write-window 1)
 
-# Whether the last run printed a line like this, and ended as it should.
-says() { # exit-code what pattern
-  n=$((n + 1))
-  if [ "$code" -eq "$1" ] && grep -qE "$3" "$work/out"; then
-    echo "ok      $2"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $2 (exit $code)"
-    grep -v warning "$work/out" | tail -12 | sed 's/^/        /'
-  fi
-}
-
 run VGPU_PAGEABLE=0 VGPU_LEAKS=1 -- "${S[@]}"
 expects 0 "pinned, and told" 'r["rig"]["device"]["pinned_s"] > 0
   and r["rig"]["device"]["pinned_bytes"] > 2 * 32768 and not r["rig"]["device"]["degraded"]

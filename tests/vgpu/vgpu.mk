@@ -123,9 +123,8 @@ vgpu-build: all $(VGPU_LIBRARIES) $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_dev
 # What `make test` runs of it, beside tests/e2e/check-gpu-vgpu.sh. Without nvcc the kernels' cases
 # and the scripts say that they are skipped.
 VGPU_CHECKS := $(BUILD)/vgpu/test_vgpu $(BUILD)/vgpu/test_aot tests/vgpu/devices.sh \
-               $(addprefix tests/vgpu/,e2e.sh nvml.sh trace.sh slots.sh gemm.sh) \
-               $(addprefix tests/vgpu/mutants/,kernels.sh host.sh order.sh)
-VGPU_CHECKS += $(addprefix tests/vgpu/,pinned.sh link.sh mutants/pinned.sh)
+               $(addprefix tests/vgpu/,e2e.sh nvml.sh trace.sh slots.sh gemm.sh pinned.sh link.sh) \
+               $(addprefix tests/vgpu/mutants/,kernels.sh host.sh order.sh pinned.sh)
 
 ##> vgpu      the CUDA path on the virtual GPU: instructions, kernels, devices, the program, mutants
 vgpu: vgpu-build
