@@ -23,10 +23,12 @@ int lab_data_open(struct lab_member *member, uint64_t bytes, const struct lab_ta
 int lab_data_fill_device(struct lab_member *member, const struct lab_target_config *config,
                          struct error *error);
 
-/* True where each block of `data`, which was read from at_bytes of the data (whole blocks), begins
- * with the word that belongs there: then none is missing or of another place. It says nothing of
- * the rest of a block. */
-bool lab_data_is_placed(uint64_t at_bytes, const void *data, size_t bytes);
+/* True where the first block of `data`, which was read from at_bytes of the data (whole blocks),
+ * its last and one of each LAB_LOOK_BYTES between them (which one, `turn` says) begin with the
+ * words that belong there: then no more than that can be missing or of another place. It says
+ * nothing of the rest of a block. */
+#define LAB_LOOK_BYTES ((size_t)64 << 10)
+bool lab_data_is_placed(uint64_t at_bytes, const void *data, size_t bytes, uint64_t turn);
 
 /* The CRC of block `block` of a device. */
 uint32_t lab_data_block_crc(uint64_t block, const void *data);

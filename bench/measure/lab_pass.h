@@ -6,7 +6,7 @@
  * working set, which no read-ahead helps and no cache smaller than it holds; writes are in order,
  * as a prefill makes them.
  *
- * Of every page that was read each block is looked at, and as many are checked whole as that costs
+ * Every page that was read is looked at in places, and as many are checked whole as that costs
  * nothing: there are more buffers than requests, so that a page waits in its own until the thread
  * has nothing else to do or, where no processor is idle beside it, until the clock has stopped
  * (lab_check.c). What that leaves out is counted, so that a row says what share was checked. A

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "bench/measure/lab_compute.h"
-#include "bench/measure/lab_data.h"
 #include "bench/measure/lab_fio.h"
 #include "bench/measure/lab_pass.h"
 #include "bench/measure/latency.h"
@@ -143,63 +142,6 @@ Test(storage_lab, a_damaged_byte_is_found) {
   run_pass(&target, &setting, 0, true);
   cr_expect_eq(result.read_bytes, WORKING_SET);
   cr_expect_eq(result.wrong_blocks, 1);
-  lab_target_close(&target);
-  remove_directory(path);
-}
-
-/* A block of another place, in a pass that computes no CRC but of what it leaves in its buffers. */
-Test(storage_lab, a_block_of_another_place_is_found_in_passing) {
-  char path[PATH_MAX];
-  static char block[LAB_BLOCK_BYTES];
-  make_directory(path);
-  static struct lab_target target;
-  open_lab(&target, path, 0);
-  int fd = open(target.members[0].data_path, O_RDWR);
-  off_t first = (off_t)target.members[0].offset_bytes;
-  cr_assert_eq(pread(fd, block, sizeof block, first), (ssize_t)sizeof block);
-  cr_expect(lab_data_is_placed(0, block, sizeof block));
-  cr_expect(!lab_data_is_placed(LAB_BLOCK_BYTES, block, sizeof block));
-  cr_assert_eq(pwrite(fd, block, sizeof block, first + 5 * 65536 + 4096), (ssize_t)sizeof block);
-  fsync(fd);
-  close(fd);
-  struct error error = {0};
-  struct lab_setting setting = setting_of(LAB_READ);
-  setting.streams = 1;
-  setting.pages_per_layer = (int64_t)(WORKING_SET / 65536 / 4);
-  cr_assert_eq(lab_bench_open(&bench, &target, &setting, &error), 0, "%s", error.message);
-  cr_expect_eq(bench.geometry.n_hold, WORKING_SET / 65536, "all of so small a set");
-  bench.geometry.n_hold = 0;
-  cr_assert_eq(lab_bench_pass(&bench, 0, LAB_CHECK_IDLE, NAN, &result, &error), 0);
-  cr_expect_lt(result.checked_blocks * LAB_BLOCK_BYTES, (int64_t)result.read_bytes / 2);
-  cr_expect_eq(result.wrong_blocks, 1);
-  cr_expect_eq(result.wrong.page, 5);
-  cr_expect_eq(result.check_s, 0, "no CRC while the clock runs");
-  lab_bench_close(&bench);
-  lab_target_close(&target);
-  remove_directory(path);
-}
-
-/* Where no processor is idle pages are held until the clock has stopped, and then checked. */
-Test(storage_lab, pages_wait_for_the_end_of_a_pass) {
-  char path[PATH_MAX];
-  make_directory(path);
-  static struct lab_target target;
-  open_lab(&target, path, 0);
-  struct error error = {0};
-  struct lab_setting setting = setting_of(LAB_READ);
-  setting.streams = 1;
-  setting.pages_per_layer = (int64_t)(WORKING_SET / 65536 / 4);
-  cr_assert_eq(lab_bench_open(&bench, &target, &setting, &error), 0, "%s", error.message);
-  for (int n_hold = 8; n_hold <= 16; n_hold *= 2) {
-    bench.geometry.n_hold = n_hold;
-    cr_assert_eq(lab_bench_pass(&bench, 0, LAB_CHECK_IDLE, 0, &result, &error), 0);
-    cr_expect_eq(result.check_s, 0, "no CRC while the clock runs");
-    int64_t pages = result.checked_blocks * LAB_BLOCK_BYTES / 65536;
-    cr_expect(pages >= n_hold - 1 && pages <= n_hold + setting.queue_depth + 1, "%lld of %d",
-              (long long)pages, n_hold);
-  }
-  cr_expect_eq(result.wrong_blocks, 0);
-  lab_bench_close(&bench);
   lab_target_close(&target);
   remove_directory(path);
 }

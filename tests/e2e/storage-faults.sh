@@ -56,8 +56,7 @@ for engine in uring pread; do
     json "$work/r.json" 'r["rows"][0]["wrong_bytes"] == 4096'
     json "$work/r.json" 'r["rows"][0]["checked_share"] == 1'
   done
-  # The faultfs flips the first bit of a page's second half, which begins a block: seen in passing,
-  # in whichever page, without its CRC.
+  # By itself all of so small a run is checked, too.
   fault 'read flip path=*.kv from=140000 nth=40 times=1'
   expect 1 "${lab[@]}" "${with[@]}"
   named wrong
