@@ -32,6 +32,9 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
   nobody=(prlimit --memlock=65536:65536 "${nobody[@]}" "$work/refill")
   expect 0 "${nobody[@]}" sweep "${run[@]}" --alpha 0.5 --repeat 1 --target "$work/theirs"
   says 'not registered (memlock 64.0 KiB; raise ulimit -l)'
+  expect 0 "${nobody[@]}" storage --target "$work/theirs" --working-set 16MiB --page-size 64Ki \
+    --queue-depth 4 --time 30ms --repeat 1
+  says 'warning: buffers are not registered .* raise .ulimit -l.'
   expect 0 "${nobody[@]}" doctor --target "$work/theirs"
   grep -q 'locked memory *warn' "$work/out" || fail "doctor: $(grep locked "$work/out")"
 fi
