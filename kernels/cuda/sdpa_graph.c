@@ -5,6 +5,7 @@
 #include "kernels/cuda/sdpa_graph.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -272,18 +273,46 @@ static bool compile(struct builder *b, cudnn_descriptor config, cudnn_descriptor
   return !b->failed;
 }
 
+/* ---- versions ---- */
+
+/* As cudnnGetVersion() tells it: 91002 for 9.10.2. */
+static int version_of(const struct cudnn *cudnn) {
+  return cudnn->major * 10000 + cudnn->minor * 100 + cudnn->patch;
+}
+
+/* What NVIDIA's own front end (cudnn-frontend, node/sdpa_support_surface.h) does not ask of a
+ * version, because that refuses it or gets it wrong; NULL where there is nothing. */
+static const char *known_problem(int version, const struct sdpa_problem *p) {
+  if (version < 90300 && p->n_queries != p->n_keys)
+    return "before 9.3 it has no causal mask over a past";
+  if (version == 91000 || version == 91001) return "its bf16 attention is known to be wrong";
+  if (version < 91000 && p->n_queries == 1) return "before 9.10 it masks no single query";
+  return NULL;
+}
+
+/* Before 9.10 its kernels want the lowest number for a masked score, as the front end gives it: of
+ * a tile that is masked wholly, -inf less a maximum of -inf is not a number. */
+static float masked_of(int version) {
+  return version < 91000 ? -FLT_MAX : -INFINITY;
+}
+
 int sdpa_graph_open(struct sdpa_graph *graph, const struct cudnn *cudnn, cudnn_descriptor device,
                     struct sdpa_heads heads, const struct sdpa_problem *problem,
                     struct error *error) {
+  const int version = version_of(cudnn);
   *graph = (struct sdpa_graph){
       .scale = (float)(1.0 / sqrt((double)heads.head_dim)),
-      .masked = -INFINITY,
+      .masked = masked_of(version),
       .n_keys = (int32_t)problem->n_keys,
       .n_queries = (int32_t)problem->n_queries,
   };
   if (problem->n_queries < 1 || problem->n_queries > problem->n_keys || problem->n_keys > INT32_MAX)
     return error_set(error, -EINVAL, "attention of %lld queries over %lld keys is not causal",
                      (long long)problem->n_queries, (long long)problem->n_keys);
+  const char *known = known_problem(version, problem);
+  if (known)
+    return error_set(error, -ENOTSUP, "cuDNN %d.%d.%d: %s; install 9.10.2 or later", cudnn->major,
+                     cudnn->minor, cudnn->patch, known);
   struct builder b = {.cudnn = cudnn, .graph = graph, .next_id = SDPA_MASKED + 1, .error = error};
   cudnn_descriptor configs[CONFIGS_MAX];
   build(&b, heads, problem);
