@@ -65,7 +65,7 @@ static int read_base(struct tickets *tickets, driver_stream stream, double *midd
 }
 
 /* The event holds its last recording only, so a good one ends the search: what is good enough is
- * relaxed with time, but never to whatever the last one was. */
+ * relaxed with time, long before whatever comes last is taken. */
 static int map_clocks(struct tickets *tickets, driver_stream stream, struct error *error) {
   double best_s = 1e9;
   for (int i = 0; i < CLOCK_TRIES_MAX; i++) {
