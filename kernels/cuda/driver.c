@@ -64,6 +64,23 @@ static int resolve(struct driver *driver, driver_get_proc *get_proc, struct erro
   return 0;
 }
 
+/* What makes nvidia-smi work and CUDA not, commonest first. */
+static const char *init_advice(driver_result result) {
+  switch (result) {
+  case DRIVER_SYSTEM_NOT_READY: /* GPUs joined by NVSwitch wait for it, even one alone */
+    return "start the fabric manager (systemctl status nvidia-fabricmanager), of the driver's own "
+           "version";
+  case DRIVER_COMPAT_NOT_SUPPORTED:
+    return "a newer libcuda of a cuda-compat package was found, which this GPU or driver does not "
+           "take: remove its directory from LD_LIBRARY_PATH and /etc/ld.so.conf.d";
+  case DRIVER_UNKNOWN:
+    return "is the module nvidia-uvm loaded (nvidia-modprobe -u -c=0), and /dev/nvidia-uvm there, "
+           "in a container too?";
+  default:
+    return "check nvidia-smi and the rights on /dev/nvidia*";
+  }
+}
+
 static int init_error(const struct driver *driver, driver_result result, struct error *error) {
   const char *visible = getenv("CUDA_VISIBLE_DEVICES");
   switch (result) {
@@ -83,9 +100,8 @@ static int init_error(const struct driver *driver, driver_result result, struct 
         driver->path);
   default:
     return error_set(error, -ENOTSUP,
-                     "the NVIDIA driver %s does not start: cuInit returned %u (%s); check "
-                     "nvidia-smi and the rights on /dev/nvidia*",
-                     driver->path, result, driver_error_name(driver, result));
+                     "the NVIDIA driver %s does not start: cuInit returned %u (%s); %s",
+                     driver->path, result, driver_error_name(driver, result), init_advice(result));
   }
 }
 

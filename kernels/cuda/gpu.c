@@ -149,6 +149,24 @@ static int choose(struct gpu *gpu, const char *index, struct error *error) {
   return failed ? failed : read_attributes(gpu, error);
 }
 
+/* The first call that makes something on the GPU, and so the first that others can be in the way
+ * of. */
+static int retain(struct gpu *gpu, struct error *error) {
+  const driver_result result = gpu->driver.primary_retain(&gpu->context, gpu->device);
+  gpu->retained = result == DRIVER_SUCCESS;
+  if (result == DRIVER_DEVICE_UNAVAILABLE)
+    return error_set(error, -ENOTSUP,
+                     "GPU %d (%s) is taken: another process has it to itself (compute mode "
+                     "EXCLUSIVE_PROCESS); end that (nvidia-smi), or nvidia-smi -c DEFAULT",
+                     gpu->ordinal, gpu->name);
+  if (result == DRIVER_OUT_OF_MEMORY)
+    return error_set(error, -ENOMEM,
+                     "GPU %d (%s) has not even the memory for a context, some 500 MiB: end what "
+                     "else uses it (nvidia-smi)",
+                     gpu->ordinal, gpu->name);
+  return gpu_check(gpu, result, error, "cuDevicePrimaryCtxRetain(%d)", gpu->ordinal);
+}
+
 int gpu_open(struct gpu *gpu, const char *index, const char *driver_file, struct error *error) {
   *gpu = (struct gpu){0};
   int failed = pthread_mutex_init(&gpu->lock, NULL);
@@ -159,9 +177,7 @@ int gpu_open(struct gpu *gpu, const char *index, const char *driver_file, struct
   failed = driver_open(&gpu->driver, driver_file, error);
   if (!failed) failed = choose(gpu, index, error);
   if (failed) return failed;
-  failed = gpu_check(gpu, gpu->driver.primary_retain(&gpu->context, gpu->device), error,
-                     "cuDevicePrimaryCtxRetain(%d)", gpu->ordinal);
-  gpu->retained = failed == 0;
+  failed = retain(gpu, error);
   return failed ? failed : gpu_enter(gpu, error);
 }
 

@@ -17,6 +17,7 @@ static const char common[] =
     "#ifndef INIT\n#define INIT 0\n#endif\n"
     "#ifndef VERSION\n#define VERSION 13000\n#endif\n"
     "#ifndef COUNT\n#define COUNT 1\n#endif\n"
+    "#ifndef RETAIN\n#define RETAIN 0\n#endif\n"
     "#ifndef MAJOR\n#define MAJOR 9\n#endif\n"
     "#ifndef MISSING\n#define MISSING \"\"\n#endif\n"
     "static int nothing(void) { return 0; }\n"
@@ -24,6 +25,7 @@ static const char common[] =
     "static int version(int *v) { *v = VERSION; return 0; }\n"
     "static int count(int *n) { *n = COUNT; return 0; }\n"
     "static int attribute(int *v, int a, int d) { *v = a == 75 ? MAJOR : 0; return 0; }\n"
+    "static int retain(void **c, int d) { return RETAIN; }\n"
     "static int name(char *n, int b, int d) { strcpy(n, \"Stand-in\"); return 0; }\n"
     "int cuGetProcAddress_v2(const char *s, void **f, int v, unsigned long long x, int *q) {\n"
     "  if (v != 12000) return 1;\n"
@@ -33,7 +35,7 @@ static const char common[] =
     "       !strcmp(s, \"cuDeviceGetAttribute\") ? (void *)attribute :\n"
     "       !strcmp(s, \"cuDeviceGetName\") || !strcmp(s, \"cuDeviceGetPCIBusId\") ? (void *)name "
     ":\n"
-    "       (void *)nothing;\n"
+    "       !strcmp(s, \"cuDevicePrimaryCtxRetain\") ? (void *)retain : (void *)nothing;\n"
     "  return 0;\n"
     "}\n";
 
@@ -109,7 +111,28 @@ Test(cuda_driver, mismatch) {
 }
 
 Test(cuda_driver, does_not_start) {
-  expect_refusal(stand_in(common, "-DINIT=999"), NULL, -ENOTSUP, "cuInit returned 999");
+  expect_refusal(stand_in(common, "-DINIT=3"), NULL, -ENOTSUP, "cuInit returned 3");
+}
+
+/* On an HGX board, even with nvidia-smi content. */
+Test(cuda_driver, fabric_manager_is_down) {
+  expect_refusal(stand_in(common, "-DINIT=802"), NULL, -ENOTSUP, "nvidia-fabricmanager");
+}
+
+Test(cuda_driver, compatibility_library_that_does_not_fit) {
+  expect_refusal(stand_in(common, "-DINIT=804"), NULL, -ENOTSUP, "cuda-compat");
+}
+
+Test(cuda_driver, container_without_uvm) {
+  expect_refusal(stand_in(common, "-DINIT=999"), NULL, -ENOTSUP, "nvidia-uvm");
+}
+
+Test(cuda_driver, another_process_has_the_gpu_to_itself) {
+  expect_refusal(stand_in(common, "-DRETAIN=46"), NULL, -ENOTSUP, "EXCLUSIVE_PROCESS");
+}
+
+Test(cuda_driver, no_memory_for_a_context) {
+  expect_refusal(stand_in(common, "-DRETAIN=2"), NULL, -ENOMEM, "end what else uses it");
 }
 
 Test(cuda_driver, wrong_index) {
