@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# untimed
 # timeout: 240
 # `refill compare`: two emulated drives, one half as fast; the same drive twice; and refusals.
 set -u
