@@ -66,18 +66,15 @@ refused() { # DEVICE FILE
 mkdir "$work/mounted"
 # Claimed by somebody else, as swap, device-mapper and md do.
 device claimed
-python3 - "$loop" <<'PY' &
+python3 - "$loop" >"$work/held" <<'PY' &
 import os, sys, time
 os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)
+print("held", flush=True)
 time.sleep(60)
 PY
 holder=$!
 cleanups+=("kill '$holder' 2>/dev/null")
-for try in $(seq 100); do
-  python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$loop" 2>/dev/null ||
-    break
-  sleep 0.1
-done
+for try in $(seq 100); do [ -s "$work/held" ] || sleep 0.1; done
 refused "$loop" claimed
 kill "$holder"
 wait "$holder" 2>/dev/null
