@@ -19,7 +19,8 @@ tr -d '\r' <"$csv" | awk -F, '
   /^$/ { exit }
   $at["policy"] == "recompute" { print 0, $at["first_token_s"], 0, "nan", "nan", "nan", 1 }
   $at["policy"] == "overlap" {
-    print $at["alpha"], $at["first_token_s"], $at["first_token_half_width"], $at["model_ideal_s"],
+    half_width = $at["first_token_half_width"] + 0 # unknown of a single sample
+    print $at["alpha"], $at["first_token_s"], half_width, $at["model_ideal_s"],
           $at["model_pipelined_s"], $at["model_contended_s"], $at["speedup"]
   }' | sort -g >"$data"
 [ -s "$data" ] || { echo "plot-sweep: $csv holds no sweep points" >&2; exit 1; }

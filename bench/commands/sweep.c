@@ -48,6 +48,14 @@ static double expected_round_s(const struct sweep *sweep) {
   return seconds;
 }
 
+/* The same for so many rounds, or what is left of --budget. */
+static double expected_s(const struct sweeping *all, int64_t rounds) {
+  double seconds = expected_round_s(&all->sweep) * (double)rounds;
+  if (!(all->options->budget_s > 0)) return seconds;
+  double left_s = all->sweep.started_s + all->options->budget_s - clock_now_s();
+  return fmax(0, fmin(seconds, left_s));
+}
+
 /* One group of every point, in this round's order. A round that Ctrl-C cut short does not count. */
 static int run_round(struct sweeping *all, const int *order, struct error *error) {
   struct sweep *sweep = &all->sweep;
@@ -71,7 +79,7 @@ static int run_rounds(struct sweeping *all, struct error *error) {
   if (!order) return error_set(error, -ENOMEM, "no memory for %d points", sweep->n_points);
   int64_t rounds = all->options->repeat ? all->options->repeat : SWEEP_GROUPS_MIN;
   rig_announce_rounds(&all->warnings, &all->rig.target, sweep_round_bytes(sweep), rounds);
-  progress_begin(&all->progress, stderr, "sweep", expected_round_s(sweep) * (double)rounds);
+  progress_begin(&all->progress, stderr, "sweep", expected_s(all, rounds));
   int failed = 0;
   while (!failed && sweep_wants_more(sweep)) {
     if (sweep->groups_done >= rounds) progress_expect(&all->progress, expected_round_s(sweep));

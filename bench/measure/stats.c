@@ -91,6 +91,10 @@ double interval_relative_half_width(struct interval interval) {
   return 0.5 * (interval.ci_high - interval.ci_low) / interval.median;
 }
 
+double samples_relative_half_width(const struct samples *samples, uint64_t seed) {
+  return samples->n < 2 ? NAN : interval_relative_half_width(stats_interval(samples, seed));
+}
+
 int stats_outliers(const struct samples *samples) {
   int n = samples->n;
   if (n < 3) return 0;

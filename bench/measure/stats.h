@@ -35,6 +35,9 @@ struct interval stats_interval(const struct samples *samples, uint64_t seed);
 /* Half the interval's width over its median: how well a point is known. */
 double interval_relative_half_width(struct interval interval);
 
+/* The same, as a table tells it: NaN for fewer than two samples, which say nothing of it. */
+double samples_relative_half_width(const struct samples *samples, uint64_t seed);
+
 /* How many samples are farther from the median than 14.826 median absolute deviations (modified z
  * > 10): told, never dropped. */
 int stats_outliers(const struct samples *samples);

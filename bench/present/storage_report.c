@@ -83,7 +83,7 @@ static void add_row(struct table *table, const struct storage_lab *lab, const st
   double stream = median_of(&row->stream_bytes_per_s);
   bool mixed = setting->rw == LAB_MIXED;
   const double values[] = {rate,
-                           interval_relative_half_width(stats_interval(rates, 1)),
+                           samples_relative_half_width(rates, 1),
                            mixed ? median_of(&row->write_bytes_per_s) : NAN,
                            lab_row_layer_s(row, rate, tokens),
                            lab_row_s_per_token(row, rate),

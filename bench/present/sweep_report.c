@@ -58,7 +58,7 @@ static const struct table_column ttft_columns[] = {
 };
 
 static void ttft_row(struct table *table, const struct sweep *sweep, const struct point *point) {
-  struct interval interval = metric_interval(point, METRIC_FIRST_TOKEN);
+  const struct samples *first_token = &point->metrics[METRIC_FIRST_TOKEN];
   bool models = point->policy != POLICY_RECOMPUTE;
   const enum metric shown[] = {METRIC_IDEAL,           METRIC_ERROR_IDEAL, METRIC_PIPELINED,
                                METRIC_ERROR_PIPELINED, METRIC_CONTENDED,   METRIC_ERROR_CONTENDED};
@@ -67,8 +67,8 @@ static void ttft_row(struct table *table, const struct sweep *sweep, const struc
   table_text(table, policy_name(point->policy));
   table_real(table, point->alpha);
   table_count(table, point->n_new);
-  table_real(table, interval.median);
-  table_real(table, interval_relative_half_width(interval));
+  table_real(table, point_median(point, METRIC_FIRST_TOKEN));
+  table_real(table, samples_relative_half_width(first_token, METRIC_FIRST_TOKEN + 1));
   for (int i = 0; i < 6; i++) table_real(table, models ? point_median(point, shown[i]) : NAN);
   table_text(table, ttft_regime_name(point_regime(point)));
   table_real(table, sweep_speedup(sweep, point));

@@ -50,6 +50,9 @@ Test(stats, interval_of_nothing_and_of_one) {
   cr_assert_eq(one.median, 4);
   cr_assert_eq(one.ci_low, 4);
   cr_assert_eq(one.ci_high, 4);
+  cr_assert(isnan(samples_relative_half_width(&samples, 1)), "one sample: not known, not 0");
+  samples_add(&samples, 4);
+  cr_assert_eq(samples_relative_half_width(&samples, 1), 0);
 }
 
 Test(stats, outliers_are_told) {

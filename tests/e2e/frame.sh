@@ -52,6 +52,15 @@ grep -q '"OMP_WAIT_POLICY": "active"' result.json || fail "the user's OMP_WAIT_P
 expect 0 "--json" "$refill" sweep "${quick[@]}" --json
 grep -q '"schema": "refill/1"' out || fail "--json prints no result"
 
+# ---- the time that it announces is not beyond --budget, and one sample has no interval
+expect 0 "--budget" "$refill" sweep --device playback:h100-sxm-llama-3-70b --layers 8 \
+  --tokens 1024 --engine null:read=2GB/s,write=2GB/s --alpha 0.5 --repeat 500 --budget 3s \
+  --break-even off
+grep -q 'refill: sweep, about [123]s' err || fail "--budget 3s: $(cat err)"
+expect 0 "--repeat 1" "$refill" sweep --device playback:zero --engine null --tokens 256 \
+  --alpha 0.5 --repeat 1 --csv one.csv
+awk -F, 'NR == 3 && $6 != "" { exit 1 }' one.csv || fail "one sample, an interval: $(cat one.csv)"
+
 # ---- a timeline of nothing is told, and not left
 expect 0 "--trace without an overlapped point" \
   "$refill" sweep --device playback:zero --engine null \
