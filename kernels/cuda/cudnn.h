@@ -139,6 +139,15 @@ struct cudnn {
 /* Loads libcudnn.so.9; -ENOTSUP where it is missing or of another version. */
 int cudnn_load(struct cudnn *cudnn, const char *directory, struct error *error);
 
+/* Loads NVRTC, with which cuDNN compiles attention, and its builtins: of both majors where both are
+ * there, since cuDNN does not say which is its own; `nvrtc` is the one that fits the driver better.
+ * cuDNN asks the loader for it by name alone, when it first compiles, and NVRTC so for its
+ * builtins: with pip's packages neither is on the loader's path. What is loaded already is found.
+ * Looks where library_open() does and in the folders beside cuDNN's. -ENOTSUP where it is nowhere.
+ */
+int cudnn_load_nvrtc(const struct cudnn *cudnn, int driver_version, const char *directory,
+                     struct library *nvrtc, struct error *error);
+
 /* Makes a handle in the current context. */
 int cudnn_start(struct cudnn *cudnn, struct error *error);
 void cudnn_close(struct cudnn *cudnn);

@@ -91,22 +91,16 @@ static void look_at_lt(struct inspection *all) {
   lt_close(&lt);
 }
 
-/* cuDNN compiles attention with NVRTC, which it loads by name when it first needs it: whoever has
- * loaded it already, from wherever it is, has served cuDNN too. */
-static void look_at_nvrtc(struct inspection *all) {
-  static const char *const files[] = {"libnvrtc.so.13", "libnvrtc.so.12"};
-  const int first = all->gpu.driver.version >= 13000 ? 0 : 1;
+/* The device loads it in the same way before cuDNN asks for it. */
+static void look_at_nvrtc(struct inspection *all, const struct cudnn *cudnn) {
   struct library library;
   struct error error = {0};
-  for (int i = 0; i < 2; i++) {
-    if (library_open(&library, files[(first + i) % 2], all->test->directory, &error) &&
-        library_open(&library, files[(first + i) % 2], NULL, &error))
-      continue;
+  if (cudnn_load_nvrtc(cudnn, all->gpu.driver.version, all->test->directory, &library, &error))
+    say(all, "NVRTC", INSPECT_WARN,
+        "pip install nvidia-cuda-nvrtc, or run with --attention builtin",
+        "cuDNN needs it to compile attention: %.200s", error.message);
+  else
     say(all, "NVRTC", INSPECT_GOOD, "", "%s", library.path);
-    return;
-  }
-  say(all, "NVRTC", INSPECT_WARN, "pip install nvidia-cuda-nvrtc, or run with --attention builtin",
-      "cuDNN needs it to compile attention: %.200s", error.message);
 }
 
 static void look_at_cudnn(struct inspection *all) {
@@ -122,7 +116,7 @@ static void look_at_cudnn(struct inspection *all) {
     say(all, "cuDNN", INSPECT_GOOD, "", "%d.%d.%d: %s", cudnn.major, cudnn.minor, cudnn.patch,
         cudnn.library.path);
   cudnn_close(&cudnn);
-  if (!failed) look_at_nvrtc(all);
+  if (!failed) look_at_nvrtc(all, &cudnn);
 }
 
 static void look_at_link(struct inspection *all, const struct nvml *nvml) {

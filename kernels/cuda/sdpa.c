@@ -8,9 +8,13 @@
 
 int sdpa_open(struct sdpa *sdpa, struct gpu *gpu, struct sdpa_heads heads, const char *directory,
               struct error *error) {
+  struct library nvrtc;
   *sdpa = (struct sdpa){.gpu = gpu, .heads = heads};
   int failed = cudnn_load(&sdpa->cudnn, directory, error);
-  return failed ? failed : cudnn_start(&sdpa->cudnn, error);
+  if (failed) return failed;
+  /* Where it is nowhere to be found cuDNN may yet know better; else it refuses to compile. */
+  (void)cudnn_load_nvrtc(&sdpa->cudnn, gpu->driver.version, directory, &nvrtc, NULL);
+  return cudnn_start(&sdpa->cudnn, error);
 }
 
 int sdpa_set_up(struct sdpa *sdpa, driver_stream stream, driver_pointer workspace,

@@ -1,5 +1,6 @@
 /* Libraries that are missing, in a named place, or not what their name says. */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,4 +144,23 @@ Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down_and_the_link) {
   cr_expect_eq(nvml_open(&nvml, "B:00", &error), -ENOTSUP);
   cr_expect_eq(nvml_read(&nvml, &state, NULL), -ENOTSUP);
   cr_expect_eq(nvml_read_link(&nvml, &link, NULL), -ENOTSUP);
+}
+
+/* As pip lays them out; the directory that is named holds cuDNN only. */
+Test(cuda_libraries, nvrtc_is_found_beside_cudnn) {
+  char command[400], cudnn_directory[64];
+  struct cudnn cudnn = {0};
+  struct library nvrtc;
+  struct error error = {0};
+  snprintf(command, sizeof command, "mkdir -p %s/cudnn/lib %s/other/lib", directory, directory);
+  cr_assert_eq(system(command), 0);
+  stand_in("other/lib/libnvrtc.so.12", "int nvrtcVersion(void) { return 0; }");
+  stand_in("other/lib/libnvrtc-builtins.so.12.8 -Wl,-soname,libnvrtc-builtins.so.12.8",
+           "int builtins;");
+  snprintf(cudnn.library.path, sizeof cudnn.library.path, "%s/cudnn/lib/libcudnn.so.9", directory);
+  snprintf(cudnn_directory, sizeof cudnn_directory, "%s/cudnn/lib", directory);
+  cr_assert_eq(cudnn_load_nvrtc(&cudnn, 12080, cudnn_directory, &nvrtc, &error), 0, "%s",
+               error.message);
+  cr_expect_not_null(strstr(nvrtc.path, directory), "%s", nvrtc.path);
+  cr_expect_not_null(dlopen("libnvrtc-builtins.so.12.8", RTLD_NOW | RTLD_NOLOAD));
 }
