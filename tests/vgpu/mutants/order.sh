@@ -62,7 +62,7 @@ one() { # directory what file script [finding]
     echo "STALE    $2: does not compile: $(grep -m1 error "$dir/log")"
     return 1
   }
-  watch "$dir" "$program" "$plugin_folder" "${V[@]}"
+  watch "$dir" "$program" "$plugin_folder" "${V[@]}" --gemm-tune off
   code=$?
   finding=${5:-data race}
   if [ $code -ne 0 ] && ! grep -q "$finding" "$dir/log"; then
