@@ -313,10 +313,11 @@ function figureOf(spec, id) {
     chart.options = optionsOf(spec, () => spec);
     chart.update("none");
   };
+  const sameSeries = ({datasets}) => datasets.length === spec.series.length &&
+      datasets.every((set, i) => set.label === spec.series[i].label);
   /* New numbers in the same axes: options stay, since resolving them is most of an update. */
   const renew = () => {
-    const same = chart && chart.data.datasets.length === spec.series.length;
-    if (!same) return draw();
+    if (!chart || !sameSeries(chart.data)) return draw();
     spec.series.forEach((s, i) => { chart.data.datasets[i].data = s.values || s.points; });
     chart.data.labels = spec.bars;
     chart.options.marks = spec.marks;
