@@ -3,7 +3,7 @@
 # Pipeline and models apart from a drive's moods: a paced drive and a played-back device, where
 # read, compute and write bind in turn. The observed first token must lie at the largest stage
 # total, and the pipelined model must say so. Such runs mostly wait: two go beside each other. A
-# busy box can spoil a run: what failed is tried twice more, alone.
+# busy box can spoil a run: what failed is tried again, up to three times, alone.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 
@@ -45,13 +45,13 @@ PY
 # again NAME READ WRITE ALPHA REGIME: after a first try that failed.
 again() {
   local try
-  for try in 2 3; do
+  for try in 2 3 4; do
     cat "$work/$1/told"
     echo "$1: once more, alone"
     once "$@" && return
   done
   cat "$work/$1/told"
-  fail "$1, three times"
+  fail "$1, four times"
 }
 
 # both CASE CASE: as words of once().
