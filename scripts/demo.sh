@@ -101,3 +101,4 @@ done
 "$refill" report "${pages[@]}" -o "$output/report.html"
 
 say "Left in $output: report.html, results (.json, .csv), pictures (.svg), timelines (-trace.json)"
+say "The KV stored in $target on the way is removed; what was there before stays"
