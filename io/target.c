@@ -5,8 +5,10 @@
 #include "io/target.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +95,18 @@ out:
 
 /* ---- direct I/O --------------------------------------------------------------------------- */
 
+/* Removes the probes of runs that were killed before they could. One that lives needs its name no
+ * more than these do. */
+static void sweep_probes(const char *directory) {
+  DIR *entries = opendir(directory);
+  struct dirent *entry;
+  while (entries && (entry = readdir(entries)) != NULL) {
+    if (fnmatch("refill-probe-??????", entry->d_name, 0) == 0)
+      unlinkat(dirfd(entries), entry->d_name, 0);
+  }
+  if (entries) closedir(entries);
+}
+
 /* Opens a file that will leave nothing behind; `flags` are added. fd or a negative errno. */
 static int open_probe(const char *directory, int flags) {
   int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | flags, 0600);
@@ -101,6 +115,7 @@ static int open_probe(const char *directory, int flags) {
   char path[PATH_MAX];
   int length = snprintf(path, sizeof path, "%s/refill-probe-XXXXXX", directory);
   if (length < 0 || (size_t)length >= sizeof path) return -ENAMETOOLONG;
+  sweep_probes(directory);
   fd = mkostemp(path, O_CLOEXEC);
   if (fd < 0) return -errno;
   unlink(path);

@@ -18,7 +18,8 @@
 #define STREAM_PAGES 0x7061676573        /* "pages" */
 #define REAP_SLICE_S 0.1                 /* while a closing lane waits */
 #define HOLD_BYTES ((uint64_t)256 << 20) /* of pages that wait for a pass's end, of all members */
-#define HOLD_QUEUES 16                   /* as a multiple of what is under way at once */
+#define HOLD_QUEUES 16                   /* ... as a multiple of what is under way at once, */
+#define HOLD_FREE_BYTES ((uint64_t)32 << 20) /* where that is more than this */
 
 /* ---- geometry ---- */
 
@@ -52,7 +53,9 @@ static int hold_count(const struct lab_geometry *geometry, const struct lab_sett
   uint64_t more = lockable_bytes(queues * (uint64_t)n_members);
   if (more > HOLD_BYTES) more = HOLD_BYTES;
   uint64_t under_way = depth * geometry->buffer_bytes * (uint64_t)n_members;
-  if (more > HOLD_QUEUES * under_way) more = HOLD_QUEUES * under_way;
+  uint64_t warm = HOLD_QUEUES * under_way > HOLD_FREE_BYTES ? HOLD_QUEUES * under_way
+                                                            : HOLD_FREE_BYTES;
+  if (more > warm) more = warm;
   if (more > memory_available_bytes() / 8) more = memory_available_bytes() / 8;
   uint64_t n = depth + more / (uint64_t)n_members / geometry->buffer_bytes;
   uint64_t all = geometry->n_units * (uint64_t)geometry->pieces;
