@@ -35,7 +35,7 @@ static int take_stream(struct lab_bench *bench) {
 /* A stripe's pages go round all members, so that the slowest sets the pace of a request: no lane
  * may be far ahead of it. But a request has a window: with no more room than a shallow queue, each
  * drive that pauses for a moment stops all others (at depth 4, eight loop devices whose threads
- * share two processors lost a fifth of their rate). */
+ * share two processors lost 7% of their rate, and a fifth beside other work). */
 static bool is_ahead(const struct lab_bench *bench, const struct lab_lane *lane) {
   const struct lab_geometry *geometry = &bench->geometry;
   bool writes = bench->setting.rw == LAB_WRITE;

@@ -25,23 +25,7 @@ control() {
 
 one() { # directory what file script
   local dir=$1 program=$build/refill plugin_folder=$build code
-  case $3 in
-    kernels/cuda/*)
-      plugin_folder=$dir
-      # shellcheck disable=SC2086
-      ${compile/-I. /-I"$dir" -I. } -w -fPIC -fvisibility=hidden -shared -o "$dir/refill_cuda.so" \
-        "$dir/$3" ${plugin/" $at/cuda/objects/${3%.c}.o"/} -ldl -lm >"$dir/log" 2>&1
-      ;;
-    *)
-      program=$dir/refill
-      # shellcheck disable=SC2086
-      ${compile/-I. /-I"$dir" -I. } -w -o "$program" "$dir/$3" \
-        ${program_objects/" $at/${3%.c}.o"/} $libraries >"$dir/log" 2>&1
-      ;;
-  esac || {
-    echo "STALE    $2: does not compile: $(grep -m1 error "$dir/log")"
-    return 1
-  }
+  link_mutant "$dir" "$2" "$3" || return 1
   watch "$dir" "$program" "$plugin_folder"
   code=$?
   judge "$2" $code "$(grep -m1 '^vgpu:' "$dir/log" | cut -c1-110)"
