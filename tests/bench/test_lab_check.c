@@ -99,3 +99,17 @@ Test(lab_check, pages_wait_for_the_end_of_a_pass) {
   lab_target_close(&target);
   remove_directory(path);
 }
+
+/* Pages that wait make buffers cold; less than 32 MiB of them never do. */
+Test(lab_check, few_pages_wait_beside_a_small_queue) {
+  target = (struct lab_target){.n_members = 1, .members = {{.bytes = (uint64_t)4 << 30}}};
+  struct lab_setting setting = {.payload_bytes = 128 << 10, .layers = 1, .rw = LAB_READ};
+  const int depths[] = {1, 32, 64}, most_mib[] = {32, 64, 128};
+  for (int i = 0; i < 3; i++) {
+    struct lab_geometry geometry;
+    setting.queue_depth = depths[i];
+    cr_assert_eq(lab_geometry_of(&geometry, &target, &setting, &error), 0);
+    cr_expect_geq(geometry.n_hold, depths[i], "as many as are under way");
+    cr_expect_leq(geometry.n_hold, depths[i] + 8 * most_mib[i], "depth %d", depths[i]);
+  }
+}
