@@ -50,14 +50,18 @@ mkdir -p "$out" && work=$(mktemp -d "$place/refill-filesystems-XXXXXX") || exit 
 
 # ---- what is made, and its end -------------------------------------------------------------
 
-mounts=() loops=()
+# What is mounted and which loop devices there are is asked of the kernel: a command that Ctrl-C ends
+# may have made its mount or its device all the same.
 clean_up() {
-  local i
+  local i loop
   trap '' INT TERM HUP # the end is not cut short
-  for i in "${mounts[@]}"; do
+  for i in "$work"/*/; do
+    mountpoint -q "$i" || continue
     umount "$i" 2>/dev/null || { sleep 1; umount "$i" 2>/dev/null || umount -l "$i"; }
   done
-  for i in "${loops[@]}"; do losetup -d "$i" 2>/dev/null; done
+  for i in "$work"/*.image; do
+    for loop in $(losetup -n -O NAME -j "$i" 2>/dev/null); do losetup -d "$loop"; done
+  done
   rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
@@ -96,13 +100,11 @@ set_up() { # name, package, mount options, mkfs...
     skipped "$name" "no loop device: $(tail -n 1 "$work/why")"
     return
   fi
-  loops+=("$loop")
   "$@" "$loop" >/dev/null 2>"$work/why" ||
     { skipped "$name" "$1: $(tail -n 1 "$work/why")"; return; }
   mkdir "$work/$name"
   mount -t "${name%%-*}" -o "$options" "$loop" "$work/$name" 2>"$work/why" ||
     { skipped "$name" "mount: $(tail -n 1 "$work/why")"; return; }
-  mounts+=("$work/$name")
   names+=("$name")
 }
 

@@ -58,5 +58,14 @@ for after in 0.1 0.4 0.9 1.6; do
   timeout -s INT "$after" "${compare[@]}" -r 50 "${options[@]}" >/dev/null 2>&1
   gone "Ctrl-C after $after s"
 done
+# And while losetup(8) or mount(8) is about to tell that it is done.
+mkdir "$work/late"
+for tool in losetup mount; do
+  printf '#!/bin/sh\n%s "$@" || exit\nkill -INT 0\nsleep 1\n' "$(command -v $tool)" >"$work/late/$tool"
+  chmod +x "$work/late/$tool"
+  setsid --wait env PATH="$work/late:$PATH" "${compare[@]}" -r 1 "${options[@]}" >/dev/null 2>&1
+  gone "Ctrl-C in $tool"
+  rm "$work/late/$tool"
+done
 expect 2 "${compare[@]}" -r none
 finish
