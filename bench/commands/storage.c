@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "bench/commands/table.h"
 #include "bench/measure/lab_compute.h"
+#include "bench/measure/lab_whole.h"
 #include "bench/measure/storage_lab.h"
 #include "bench/present/host_warn.h"
 #include "bench/present/leave.h"
@@ -19,6 +20,7 @@
 #include "bench/present/storage_report.h"
 
 #define MODEL_DEFAULT "llama-3-70b"
+#define CHECK_LEAST_S 1.0 /* that checking all data once may take, however short the run was */
 
 struct storing {
   struct options options; /* as given, lists filled in */
@@ -95,12 +97,26 @@ static void before_row(void *context, const struct lab_row *row) {
                    setting->payload_bytes, setting->engine, setting->queue_depth);
 }
 
+static void before_check(void *context, const struct lab_row *row) {
+  struct storing *all = context;
+  progress_done(&all->progress, all->row_s);
+  all->row_s = 0;
+  progress_running(&all->progress, "%s: all of it is checked", all->lab.targets[row->target].name);
+}
+
+/* Checking all once may take as long as measuring did. */
+static double check_limit_s(double measured_s) {
+  return fmax(measured_s, CHECK_LEAST_S);
+}
+
 static bool wants_more(const struct storing *all, double started_s) {
   const struct options *options = &all->options;
   int done = all->lab.rounds;
   double elapsed_s = clock_now_s() - started_s;
   if (done == 0) return true;
-  if (options->budget_s > 0 && elapsed_s + elapsed_s / done > options->budget_s) return false;
+  double check_s = fmin(lab_whole_s(&all->lab), check_limit_s(elapsed_s));
+  double next_s = elapsed_s + elapsed_s / done + check_s;
+  if (options->budget_s > 0 && next_s > options->budget_s) return false;
   return done < storage_lab_rounds(options);
 }
 
@@ -111,6 +127,9 @@ static int measure(struct storing *all, struct error *error) {
                  storage_lab_expected_s(&all->lab, storage_lab_rounds(&all->options)));
   while (!failed && wants_more(all, started_s))
     failed = storage_lab_round(&all->lab, command_interrupted, before_row, all, error);
+  if (!failed)
+    failed = lab_whole_check(&all->lab, check_limit_s(clock_now_s() - started_s),
+                             command_interrupted, before_check, all, error);
   progress_end(&all->progress);
   return failed;
 }

@@ -13,8 +13,10 @@
  * What share that is is told. No page passes unseen either way: of each that is given back
  * without its CRC the first block, the last and one of each 64 KiB must begin with the word that
  * the data's generator put there. That finds what never arrived, belongs elsewhere or was cut
- * off; a smaller hole and damage inside a block are found by the CRCs alone. (A look at every
- * block cost 7 to 11 ms a GB in cache misses, as much as the CRCs that it was to stand in for.)
+ * off; a smaller hole and damage inside a block are found by the CRCs alone: while it is read where
+ * its page is checked, and on the drive by lab_whole.c, which reads all once more when no clock
+ * runs. (A look at every block cost 7 to 11 ms a GB in cache misses, as much as the CRCs that it
+ * was to stand in for.)
  */
 #include "bench/measure/lab_check.h"
 

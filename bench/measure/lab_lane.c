@@ -334,6 +334,7 @@ int lab_lane_open(struct lab_bench *bench, struct lab_lane *lane, const struct l
                   struct error *error) {
   const struct lab_setting *setting = &bench->setting;
   lane->member = member;
+  lane->reads_left = UINT64_MAX;
   if (setting->layout == LAB_FILE_PER_PAGE) {
     lane->pages = lab_pages_find(member, bench->geometry.unit_bytes);
     if (!lane->pages) return error_set(error, -EINVAL, "%s has no pages as files", member->path);

@@ -49,9 +49,11 @@ static bool is_ahead(const struct lab_bench *bench, const struct lab_lane *lane)
 
 static bool next_read(struct lab_bench *bench, struct lab_lane *lane, struct io_request *request) {
   int stream = 0;
+  if (lane->reads_left == 0) return false;
   if (bench->setting.streams > 0 && (stream = take_stream(bench)) < 0) return false;
   lab_lane_read(bench, lane, stream, request);
   lane->issued++;
+  if (lane->reads_left != UINT64_MAX) lane->reads_left--;
   return true;
 }
 

@@ -118,6 +118,7 @@ struct lab_lane {
   uint64_t read_cursor, write_cursor;
   uint64_t write_first;                      /* cursor at the pass's start */
   uint64_t writes_left;                      /* before an output is full */
+  uint64_t reads_left;                       /* before the lane's pass ends; UINT64_MAX: never */
   uint64_t back_first, back_step, back_left; /* pages that are still to be read back */
   int under_way;
   int64_t unsynced;

@@ -64,6 +64,8 @@ struct lab_target {
   struct lab_member members[LAB_MEMBERS_MAX];
   uint64_t asked_bytes;       /* --working-set */
   uint64_t working_set_bytes; /* of all members; less where space is short */
+  /* Of data and of pages as files: checked after the last round, and what there was to check. */
+  uint64_t whole_checked_bytes, whole_bytes;
   bool writable;
 };
 

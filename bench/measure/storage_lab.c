@@ -12,6 +12,7 @@
 #include "bench/measure/lab_fio.h"
 #include "bench/measure/lab_pages.h"
 #include "bench/measure/lab_rows.h"
+#include "bench/measure/lab_whole.h"
 #include "bench/measure/sweep_plan.h"
 
 #define PASS_S 1.0
@@ -74,7 +75,7 @@ static void note(struct lab_row *row, const struct lab_pass_result *pass) {
   latency_merge(&row->write_latency, &pass->write_latency);
 }
 
-static void note_checks(struct lab_row *row, const struct lab_pass_result *pass) {
+void lab_row_note_checks(struct lab_row *row, const struct lab_pass_result *pass) {
   const struct lab_wrong *wrong = &pass->wrong;
   row->checked_blocks += pass->checked_blocks;
   row->wrong_blocks += pass->wrong_blocks;
@@ -122,7 +123,7 @@ static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_
   if (row->setting.rw != LAB_WRITE && !row->emulated)
     cold_end_all(bench, probes, row, lab->pass.read_bytes);
   failed = lab_bench_read_back(bench, &lab->pass, error);
-  note_checks(row, &lab->pass);
+  lab_row_note_checks(row, &lab->pass);
   note(row, &lab->pass);
   return failed;
 }
@@ -133,7 +134,7 @@ static int pass_unchecked(struct storage_lab *lab, struct lab_row *row, double t
   drop_caches(&lab->bench);
   int failed = lab_bench_pass(&lab->bench, time_s, LAB_CHECK_LAST, NAN, &lab->beside, error);
   if (failed) return failed;
-  note_checks(row, &lab->beside);
+  lab_row_note_checks(row, &lab->beside);
   if (counts)
     samples_add(&row->unchecked_bytes_per_s,
                 (double)lab->beside.useful_read_bytes / lab->beside.seconds);
@@ -241,7 +242,7 @@ double storage_lab_expected_s(const struct storage_lab *lab, int rounds) {
     once_s += lab->rows[i].refused[0] ? 0 : WARM_UP_S;
   }
   for (int i = 0; i < lab->n_targets; i++) once_s += prepare_s(lab, i);
-  double all_s = once_s + round_s * rounds;
+  double all_s = once_s + round_s * rounds + fmin(lab_whole_s(lab), round_s * rounds);
   double budget_s = lab->config.options->budget_s;
   return budget_s > 0 ? fmin(all_s, fmax(budget_s, once_s + round_s)) : all_s;
 }

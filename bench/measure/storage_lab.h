@@ -80,6 +80,9 @@ double storage_lab_expected_s(const struct storage_lab *lab, int rounds);
 /* Rounds that the options ask for. */
 int storage_lab_rounds(const struct options *options);
 
+/* Adds what a pass checked, and where it first found a wrong byte. */
+void lab_row_note_checks(struct lab_row *row, const struct lab_pass_result *pass);
+
 /* The share of the timed passes' bytes that was checked; NaN where nothing was timed. */
 double lab_row_checked_share(const struct lab_row *row);
 

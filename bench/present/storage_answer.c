@@ -87,6 +87,23 @@ static void say_compute(const struct lab_summary *summary, const struct lab_comp
       compute->played_back ? " (compute played back, not measured)" : "");
 }
 
+/* What was checked after the last round, of all targets. */
+static void say_checked(const struct storage_lab *lab, struct text *text) {
+  char checked[UNITS_TEXT_BYTES], whole[UNITS_TEXT_BYTES];
+  uint64_t bytes = 0, checked_bytes = 0;
+  for (int i = 0; i < lab->n_targets; i++) {
+    bytes += lab->targets[i].whole_bytes;
+    checked_bytes += lab->targets[i].whole_checked_bytes;
+  }
+  if (checked_bytes == 0) return;
+  units_format_bytes(whole, (double)bytes);
+  units_format_bytes(checked, (double)checked_bytes);
+  if (checked_bytes >= bytes)
+    say(text, " After the last round all data, %s, was checked by its CRCs.", whole);
+  else
+    say(text, " After the last round %s of %s of data were checked by their CRCs.", checked, whole);
+}
+
 char *storage_answer(const struct storage_lab *lab, const struct lab_compute *compute, double alpha,
                      char text[STORAGE_ANSWER_BYTES]) {
   struct text answer = {.at = text, .left = STORAGE_ANSWER_BYTES};
@@ -112,5 +129,6 @@ char *storage_answer(const struct storage_lab *lab, const struct lab_compute *co
   if (reads < 0 && writes < 0) say(&answer, "Nothing was read or written alone.");
   say(&answer, " Medians of %d round%s; a pass took %s.", lab->rounds, lab->rounds == 1 ? "" : "s",
       units_format_seconds(time, storage_lab_time_s(lab->config.options)));
+  say_checked(lab, &answer);
   return text;
 }

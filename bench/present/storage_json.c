@@ -182,6 +182,8 @@ void storage_to_json(const struct storage_lab *lab, const struct lab_compute *co
     json_t *json = json_object();
     set(json, "target", options_text_to_json(target->name));
     set(json, "working_set_bytes", json_integer((json_int_t)target->working_set_bytes));
+    set(json, "whole_bytes", json_integer((json_int_t)target->whole_bytes));
+    set(json, "whole_checked_bytes", json_integer((json_int_t)target->whole_checked_bytes));
     set(json, "thread_node", node_to_json(lab_target_node(target)));
     set(json, "members", members_to_json(target));
     json_t *summaries = json_array();

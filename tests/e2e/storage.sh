@@ -23,6 +23,10 @@ json "$work/rows.json" \
   'all(x["page_latency_s"]["p50"] <= x["page_latency_s"]["p999"] for x in r["rows"])'
 json "$work/rows.json" 'all("fio --name=" in x["fio_command"] for x in r["rows"])'
 json "$work/rows.json" 'any(w["name"] == "working-set-small" for w in r["warnings"])'
+json "$work/rows.json" \
+  'all(x["whole_checked_bytes"] == x["whole_bytes"] == 16 << 20 for x in r["targets"])'
+grep -q 'After the last round all data, 48.0 MiB, was checked' "$work/out" ||
+  fail "$(cat "$work/out")"
 [ "$(ls "$work/a" | wc -l)" = 1 ] || fail "left in the target: $(ls "$work/a")"
 
 # Found again; layouts, syncs, streams, mixed, T from a profile.
@@ -53,6 +57,9 @@ json "$work/files.json" \
   'all(x["wrong_bytes"] == 0 and x["checked_share"] > 0 and not x["refused"] for x in r["rows"])'
 json "$work/files.json" \
   'all(("clos" in x["obtained"]) == (x["layout"] == "file-per-page") for x in r["rows"])'
+# The data file and the pages, of which the last is not whole.
+json "$work/files.json" \
+  'r["targets"][0]["whole_checked_bytes"] == (16 << 20) + (16 << 20) // 49152 * 49152'
 [ "$(ls "$work"/a/refill-pages-49152 | wc -l)" = 342 ] || fail "$(ls "$work"/a/refill-pages-49152)"
 [ -z "$(ls -d "$work"/*/refill-pages-new-* 2>/dev/null)" ] || fail "new pages were left"
 truncate -s 8192 "$work/a/refill-pages-49152/00000005"
@@ -83,6 +90,18 @@ printf 'damage' | dd of="$work/b/named.kv" bs=1 seek=9000000 conv=notrunc 2>/dev
 expect 1 "$refill" storage --target "$work/b/named.kv" --model mha-125m --time 300ms \
   --repeat 4 --rw read --page-tokens 16 --queue-depth 4
 says "came back wrong"
+
+# One that the timed passes, of 12 pages each, never came across: the look at all of it finds it.
+damaged=("$refill" storage --target "$work/b/named.kv" --model mha-125m --rw read --repeat 1
+  --streams 1 --alpha 0.001 --tokens 4096 --page-tokens 16 --queue-depth 4 -o "$work/damaged.json")
+for at in 70000 9000000 16000000; do
+  cp "$(ls "$work"/a/refill-*.kv | head -1)" "$work/b/named.kv"
+  printf 'damage' | dd of="$work/b/named.kv" bs=1 seek=$at conv=notrunc 2>/dev/null
+  expect 1 "${damaged[@]}"
+  says "blocks came back wrong, the first at byte $((at / 4096 * 4096)) of $work/b/named.kv"
+  json "$work/damaged.json" \
+    'r["rows"][0]["wrong_bytes"] == 4096'
+done
 
 # A file is only read; without prefill's rate there is no mixed; cufile says why not.
 head -c 1000000 /dev/urandom >"$work/plain"
