@@ -50,8 +50,8 @@ mkdir -p "$out" && work=$(mktemp -d "$place/refill-filesystems-XXXXXX") || exit 
 
 # ---- what is made, and its end -------------------------------------------------------------
 
-# What is mounted and which loop devices there are is asked of the kernel: a command that Ctrl-C ends
-# may have made its mount or its device all the same.
+# What is mounted and which loop devices there are is asked of the kernel: a command that Ctrl-C
+# ends may have made its mount or its device all the same.
 clean_up() {
   local i loop
   trap '' INT TERM HUP # the end is not cut short

@@ -61,7 +61,8 @@ done
 # And while losetup(8) or mount(8) is about to tell that it is done.
 mkdir "$work/late"
 for tool in losetup mount; do
-  printf '#!/bin/sh\n%s "$@" || exit\nkill -INT 0\nsleep 1\n' "$(command -v $tool)" >"$work/late/$tool"
+  printf '#!/bin/sh\n%s "$@" || exit\nkill -INT 0\nsleep 1\n' "$(command -v $tool)" \
+    >"$work/late/$tool"
   chmod +x "$work/late/$tool"
   setsid --wait env PATH="$work/late:$PATH" "${compare[@]}" -r 1 "${options[@]}" >/dev/null 2>&1
   gone "Ctrl-C in $tool"
