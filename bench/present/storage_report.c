@@ -20,12 +20,12 @@ static double median_of(const struct samples *samples) {
 
 static const struct table_column row_columns[] = {
     {.title = "target", .name = "target", .kind = TABLE_TEXT},
-    {.title = "engine", .name = "engine", .kind = TABLE_TEXT},
+    {.title = "engine", .name = "engine", .kind = TABLE_TEXT, .shared = true},
     {.title = "rw", .name = "rw", .kind = TABLE_TEXT},
-    {.title = "layout", .name = "layout", .kind = TABLE_TEXT},
-    {.title = "page", .name = "page_bytes", .kind = TABLE_BYTES},
-    {.title = "tokens", .name = "page_tokens", .kind = TABLE_REAL, .digits = 0},
-    {.title = "depth", .name = "queue_depth", .kind = TABLE_COUNT},
+    {.title = "layout", .name = "layout", .kind = TABLE_TEXT, .shared = true},
+    {.title = "page", .name = "page_bytes", .kind = TABLE_BYTES, .shared = true},
+    {.title = "tokens", .name = "page_tokens", .kind = TABLE_REAL, .digits = 0, .shared = true},
+    {.title = "depth", .name = "queue_depth", .kind = TABLE_COUNT, .shared = true},
     {.title = "rate", .name = "bytes_per_s", .kind = TABLE_RATE},
     {.title = "+-", .name = "half_width", .kind = TABLE_PERCENT, .digits = 0},
     {.title = "writes", .name = "mixed_write_bytes_per_s", .kind = TABLE_RATE, .optional = true},
@@ -46,7 +46,7 @@ static const struct table_column row_columns[] = {
      .digits = 3,
      .optional = true},
     {.title = "#wrong", .name = "wrong_blocks", .unit = "blocks", .kind = TABLE_COUNT},
-    {.title = "cold", .name = "cold", .kind = TABLE_TEXT},
+    {.title = "cold", .name = "cold", .kind = TABLE_TEXT, .shared = true},
 };
 
 /* "write fresh, sync end" */

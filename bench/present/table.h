@@ -52,6 +52,7 @@ struct table_column {
   enum table_kind kind;
   int digits;    /* REAL, PERCENT, CHANGE: digits after the point */
   bool optional; /* not printed where no row has a value; CSV has it all the same */
+  bool shared;   /* where all values agree they are said once, above the header; CSV likewise */
 };
 
 struct table;

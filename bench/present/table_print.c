@@ -169,6 +169,7 @@ static int width_of(const char *text) {
 struct line {
   FILE *stream;
   int blanks;
+  bool begun;
 };
 
 /* Texts to the left, numbers to the right. */
@@ -177,7 +178,8 @@ static void put(struct line *line, const struct table *table, int column, const 
   int blanks = style->width - width_of(text);
   if (style->hidden) return;
   bool left = table->columns[column].kind == TABLE_TEXT;
-  if (column > 0) line->blanks += GAP;
+  if (line->begun) line->blanks += GAP;
+  line->begun = true;
   if (!left) line->blanks += blanks;
   if (text[0]) {
     fprintf(line->stream, "%*s%s", line->blanks, "", text);
@@ -189,6 +191,7 @@ static void put(struct line *line, const struct table *table, int column, const 
 static void end_line(struct line *line) {
   fputc('\n', line->stream);
   line->blanks = 0;
+  line->begun = false;
 }
 
 static int wider(int width, const char *text) {
@@ -227,6 +230,39 @@ static bool is_empty(const struct table *table, int column) {
   return true;
 }
 
+static bool cells_agree(const struct table_cell *a, const struct table_cell *b) {
+  if (a->holds != b->holds) return false;
+  if (a->holds == CELL_TEXT) return strcmp(a->text, b->text) == 0;
+  return a->holds == CELL_COUNT ? a->count == b->count : a->real == b->real;
+}
+
+/* A row whose value is that of all rows that have one; -1: they differ, or none has. */
+static int agreed_row(const struct table *table, int column) {
+  int found = -1;
+  for (int row = 0; row < table->n_rows; row++) {
+    const struct table_cell *cell = table_cell_at(table, row, column);
+    if (cell->holds == CELL_MISSING) continue;
+    if (found >= 0 && !cells_agree(cell, table_cell_at(table, found, column))) return -1;
+    if (found < 0) found = row;
+  }
+  return found;
+}
+
+/* "each row: engine uring, page 1 MiB, depth 8" */
+static void print_shared(const struct table *table, const struct style *styles, FILE *stream) {
+  char buffer[CELL_BYTES];
+  int n = 0;
+  for (int i = 0; i < table->n_columns; i++) {
+    const struct table_column *column = &table->columns[i];
+    int row = column->shared ? agreed_row(table, i) : -1;
+    if (row < 0) continue;
+    fprintf(stream, "%s%s %s%s%s", n++ ? ", " : "each row: ", column->title,
+            cell_text(column, &styles[i], table_cell_at(table, row, i), buffer),
+            styles[i].unit[0] ? " " : "", styles[i].unit);
+  }
+  if (n > 0) fputc('\n', stream);
+}
+
 int table_print(const struct table *table, FILE *stream) {
   if (!table) return -ENOMEM;
   struct style styles[TABLE_COLUMNS_MAX];
@@ -234,12 +270,14 @@ int table_print(const struct table *table, FILE *stream) {
   for (int i = 0; i < table->n_columns; i++) {
     const struct table_column *column = &table->columns[i];
     choose_style(table, i, &styles[i]);
-    styles[i].hidden = column->optional && is_empty(table, i);
+    styles[i].hidden = (column->optional && is_empty(table, i)) ||
+                       (column->shared && agreed_row(table, i) >= 0);
     styles[i].width = wider(wider(0, column->title), styles[i].unit);
     for (int row = 0; row < table->n_rows; row++)
       styles[i].width = wider(styles[i].width,
                               cell_text(column, &styles[i], table_cell_at(table, row, i), buffer));
   }
+  print_shared(table, styles, stream);
   print_header(table, styles, stream);
   print_rows(table, styles, stream);
   if (ferror(stream)) return -EIO;

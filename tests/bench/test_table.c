@@ -90,6 +90,38 @@ Test(table, optional_columns_are_printed_where_they_say_something) {
   }
 }
 
+/* What all rows have in common is said once, wherever its column stands. */
+Test(table, shared_values_are_said_once) {
+  static const struct table_column columns[] = {
+      {.title = "engine", .name = "engine", .kind = TABLE_TEXT, .shared = true},
+      {.title = "page", .name = "page_bytes", .kind = TABLE_BYTES, .shared = true},
+      {.title = "n", .name = "n", .kind = TABLE_COUNT},
+      {.title = "cold", .name = "cold", .kind = TABLE_TEXT, .shared = true},
+  };
+  for (int differ = 0; differ < 2; differ++) {
+    struct table *table = table_new(columns, COUNT_OF(columns));
+    for (int i = 0; i < 2; i++) {
+      table_row(table);
+      table_text(table, differ && i ? "pread" : "uring");
+      table_real(table, differ && i ? 2048 : 1024);
+      table_count(table, i);
+      table_text(table, i ? "proven" : NULL); /* who has none does not disagree */
+    }
+    char *csv = printed(print_csv, table);
+    cr_expect_not_null(strstr(csv, "engine,page_bytes,n,cold"), "%s", csv);
+    free(csv);
+    expect(table, differ ? "each row: cold proven\n"
+                           "engine  page  n\n"
+                           "         KiB\n"
+                           "uring      1  0\n"
+                           "pread      2  1\n"
+                         : "each row: engine uring, page 1 KiB, cold proven\n"
+                           "n\n"
+                           "0\n"
+                           "1\n");
+  }
+}
+
 Test(table, one_unit_holds_for_a_column) {
   EXPECT_COLUMN(TABLE_SECONDS, 0, "    t\n   us\n 20.0\n330.0\n", 20e-6, 330e-6);
   EXPECT_COLUMN(TABLE_SECONDS, 0, "     t\n    us\n  50.0\n2000.0\n", 50e-6, 2e-3);
