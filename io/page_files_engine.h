@@ -21,6 +21,10 @@ int page_files_flags(enum io_op op, bool direct);
 void page_files_place(const struct page_files_paths *paths, const struct engine_transfer *transfer,
                       char name[PAGE_FILES_NAME_BYTES], uint64_t *offset_bytes);
 
+/* -ENOTSUP where a ring of these features cannot link a transfer to the request that opens its file
+ * (before Linux 5.17). */
+int page_files_uring_check(unsigned features, struct error *error);
+
 /* The engine by linked io_uring requests; config->options is what followed "uring:". */
 int page_files_uring_open(struct io_engine **engine, const struct io_engine_config *config,
                           const struct page_files_paths *paths, struct error *error);

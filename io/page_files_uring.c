@@ -24,6 +24,11 @@
 #define WAIT_S_MAX 3600.0
 #define RETRY_S 0.001
 
+/* Value of the kernel's interface, for headers older than the kernel. */
+#ifndef IORING_FEAT_LINKED_FILE
+#define IORING_FEAT_LINKED_FILE (1U << 12)
+#endif
+
 enum stage { STAGE_OPEN, STAGE_MOVE, STAGE_CLOSE, N_STAGES };
 
 struct chain {
@@ -52,6 +57,12 @@ static void tag(struct io_uring_sqe *sqe, int index, enum stage stage, unsigned 
   sqe->user_data = (unsigned)(index * N_STAGES) + (unsigned)stage;
 }
 
+/* Closes a place of the ring's table (liburing has a function for it as of 2.2 only). */
+static void prep_close_place(struct io_uring_sqe *sqe, unsigned place) {
+  io_uring_prep_close(sqe, 0);
+  sqe->file_index = place + 1;
+}
+
 /* Queues open, transfer and close of what remains of a chain's request. */
 static void queue_chain(struct page_ring *self, int index) {
   struct chain *chain = &self->chains[index];
@@ -75,7 +86,7 @@ static void queue_chain(struct page_ring *self, int index) {
     io_uring_prep_write_fixed(move, index, buffer, bytes, offset_bytes, chain->piece);
   else
     io_uring_prep_write(move, index, buffer, bytes, offset_bytes);
-  io_uring_prep_close_direct(close, (unsigned)index);
+  prep_close_place(close, (unsigned)index);
   tag(open, index, STAGE_OPEN, IOSQE_IO_LINK);
   tag(move, index, STAGE_MOVE, IOSQE_IO_HARDLINK | IOSQE_FIXED_FILE);
   tag(close, index, STAGE_CLOSE, 0);
@@ -250,11 +261,31 @@ static int allocate(struct page_ring *self, const struct io_engine_config *confi
   return 0;
 }
 
-/* A table of empty descriptors for the ring, and its buffers. */
+int page_files_uring_check(unsigned features, struct error *error) {
+  if (features & IORING_FEAT_LINKED_FILE) return 0;
+  return error_set(
+      error, -ENOTSUP,
+      "file-per-page: before Linux 5.17 io_uring looks for a request's file before the "
+      "request that opens it has run: take pread");
+}
+
+/* A table of empty descriptors for the ring: all -1, as kernels before 5.19 know it too. */
+static int register_table(struct page_ring *self) {
+  int *empty = malloc((size_t)self->depth * sizeof *empty);
+  if (!empty) return -ENOMEM;
+  for (int i = 0; i < self->depth; i++) empty[i] = -1;
+  int code = io_uring_register_files(&self->uring.ring, empty, (unsigned)self->depth);
+  free(empty);
+  return code;
+}
+
+/* The table of descriptors, and the buffers. */
 static int register_all(struct page_ring *self, const struct io_engine_config *config, bool nofixed,
                         struct error *error) {
   char buffers[96] = "buffers not registered (nofixed)";
-  int code = io_uring_register_files_sparse(&self->uring.ring, (unsigned)self->depth);
+  int code = page_files_uring_check(self->uring.ring.features, error);
+  if (code < 0) return code;
+  code = register_table(self);
   if (code < 0)
     return error_set(error, -ENOTSUP,
                      "io_uring has no descriptors of its own here (%s): take pread",

@@ -14,6 +14,7 @@
 
 #include "base/prng.h"
 #include "io/page_files.h"
+#include "io/page_files_engine.h"
 #include "tests/io/io_test.h"
 
 #define PAGE ((size_t)8192)
@@ -242,4 +243,11 @@ Test(page_files, other_engines_and_options_are_refused) {
     cr_expect_eq(open_engine(refused[i]), -EINVAL, "%s", refused[i]);
     free(memory);
   }
+}
+
+Test(page_files, a_ring_that_cannot_link_to_an_open_is_refused) {
+  struct error error = {0};
+  cr_expect_eq(page_files_uring_check(1U << 12, &error), 0);
+  cr_expect_eq(page_files_uring_check(~(1U << 12), &error), -ENOTSUP, "a kernel before 5.17");
+  cr_expect(strstr(error.message, "take pread") != NULL, "%s", error.message);
 }
