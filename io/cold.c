@@ -9,9 +9,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/fs.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -64,12 +66,20 @@ static int64_t cached_in_window(int fd, int64_t offset, int64_t bytes) {
   return cached;
 }
 
-int64_t cold_cached_by_mincore(int fd) {
+/* Bytes of an open file or block device, whose own size fstat() does not tell; -1 unknown. */
+static int64_t size_of(int fd) {
   struct stat status;
+  uint64_t bytes = 0;
   if (fstat(fd, &status) < 0) return -1;
-  int64_t cached = 0;
-  for (int64_t at = 0; at < status.st_size; at += WINDOW_BYTES) {
-    int64_t left = status.st_size - at;
+  if (!S_ISBLK(status.st_mode)) return status.st_size;
+  return ioctl(fd, BLKGETSIZE64, &bytes) < 0 ? -1 : (int64_t)bytes;
+}
+
+int64_t cold_cached_by_mincore(int fd) {
+  int64_t size = size_of(fd), cached = 0;
+  if (size < 0) return -1;
+  for (int64_t at = 0; at < size; at += WINDOW_BYTES) {
+    int64_t left = size - at;
     int64_t more = cached_in_window(fd, at, left < WINDOW_BYTES ? left : WINDOW_BYTES);
     if (more < 0) return -1;
     cached += more;
