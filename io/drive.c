@@ -3,8 +3,9 @@
  * Documentation/ABI; what a kernel or a container does not show stays unknown.
  *
  * Stacked devices list their members in slaves/; a loop device names its
- * backing file, whose drive is its member. Members are followed a few levels
- * deep (LVM on RAID on a partition), with a limit instead of a cycle check.
+ * backing file, whose drive is its member; an NVMe drive that has paths is
+ * known by those. Members are followed a few levels deep (LVM on RAID on a
+ * partition), with a limit instead of a cycle check.
  */
 #include "io/drive.h"
 
@@ -117,6 +118,25 @@ static void add_backing_drive(const char *sys_root, const char *name, struct mem
     add_member(members, drive);
 }
 
+/* With the kernel's own multipath, "nvme0n1" is a front: the bytes move on hidden drives,
+ * "nvme0c1n1", one for each controller that leads to it. Only they tell link, node and transport,
+ * and before Linux 6.4 the front's counters stand still. */
+static void add_paths(const char *sys_root, const char *name, struct members *members) {
+  unsigned subsystem, space, its_subsystem, its_space;
+  int end = 0;
+  if (sscanf(name, "nvme%un%u%n", &subsystem, &space, &end) != 2 || name[end] != '\0') return;
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/class/block", sys_root);
+  DIR *stream = opendir(path);
+  if (stream == NULL) return;
+  for (struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
+    int n = sscanf(entry->d_name, "nvme%uc%*un%u%n", &its_subsystem, &its_space, &end);
+    if (n == 2 && entry->d_name[end] == '\0' && its_subsystem == subsystem && its_space == space)
+      add_member(members, entry->d_name);
+  }
+  closedir(stream);
+}
+
 static void list_members(const char *sys_root, const char *name, struct members *members) {
   members->n = 0;
   members->overflow = false;
@@ -130,6 +150,7 @@ static void list_members(const char *sys_root, const char *name, struct members 
     closedir(stream);
   }
   if (members->n == 0) add_backing_drive(sys_root, name, members);
+  if (members->n == 0) add_paths(sys_root, name, members);
 }
 
 static void add_counters(const char *sys_root, const char *name, struct target_counters *counters,
@@ -176,10 +197,9 @@ static const char *transport_of(const char *name) {
 
 /* NVMe models that are a hypervisor's or a cloud's network volume, not a drive. */
 static bool is_virtual_model(const char *model) {
-  static const char *const models[] = {"QEMU",         "Amazon Elastic Block Store",
-                                       "nvme_card-pd", "MSFT NVMe Accelerator",
-                                       "VMware",       "Virtual",
-                                       "VBOX"};
+  static const char *const models[] = {
+      "QEMU", "Elastic Block Stor", "nvme_card-pd", "MSFT NVMe Accelerator", "VMware", "Virtual",
+      "VBOX"};
   for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
     if (strstr(model, models[i]) != NULL) return true;
   }
@@ -194,6 +214,14 @@ static bool is_raid_controller(const char *vendor, const char *model) {
     if (strstr(vendor, texts[i]) != NULL || strstr(model, texts[i]) != NULL) return true;
   }
   return false;
+}
+
+/* True for SCSI drives at the end of an iSCSI session or a Fibre Channel port. */
+static bool is_across_network(const char *sys_root, const char *name) {
+  char path[PATH_MAX], resolved[PATH_MAX];
+  snprintf(path, sizeof path, "%s/class/block/%s", sys_root, name);
+  if (realpath(path, resolved) == NULL) return false;
+  return strstr(resolved, "/session") != NULL || strstr(resolved, "/rport-") != NULL;
 }
 
 /* "16.0 GT/s PCIe" -> 16; 0 unknown. */
@@ -219,6 +247,7 @@ static void describe_own(const char *sys_root, const char *name, struct target *
       read_attribute(sys_root, name, "device/transport", text, sizeof text) &&
       strcmp(text, "pcie") != 0)
     transport = NETWORK; /* over fabrics */
+  if (strcmp(transport, "scsi") == 0 && is_across_network(sys_root, name)) transport = NETWORK;
   if (strcmp(transport, "scsi") == 0 && is_raid_controller(vendor, target->model))
     transport = "raid";
   snprintf(target->transport, sizeof target->transport, "%s", transport);
@@ -240,9 +269,17 @@ static bool link_is_degraded(const struct target *target) {
          (target->link_width > 0 && target->link_width < target->link_max_width);
 }
 
+/* True for what has a cache that cannot be seen through, whatever is stacked on it. */
+static bool is_opaque(const char *transport) {
+  return strcmp(transport, NETWORK) == 0 || strcmp(transport, "raid") == 0 ||
+         strcmp(transport, "ram") == 0;
+}
+
 /* What another member changes of what those before it said. */
 static void merge_member(struct target *target, const struct target *member) {
   target->virtual_drive |= member->virtual_drive;
+  if (is_opaque(member->transport))
+    snprintf(target->transport, sizeof target->transport, "%s", member->transport);
   if (member->numa_node != target->numa_node) target->numa_node = -1;
   if (strcmp(target->scheduler, "none") == 0)
     snprintf(target->scheduler, sizeof target->scheduler, "%s", member->scheduler);
@@ -292,10 +329,8 @@ void drive_describe(const char *sys_root, struct target *target) {
   assert(target->drive[0] != '\0');
   describe(sys_root, target->drive, target, 0);
   name_members(sys_root, target);
-  /* What cannot be seen through (network, raid) outweighs the name of what is stacked on it. */
   const char *own = transport_of(target->drive);
-  if (strcmp(target->transport, NETWORK) != 0 && strcmp(target->transport, "raid") != 0 &&
-      strcmp(own, "unknown") != 0)
+  if (!is_opaque(target->transport) && strcmp(own, "unknown") != 0)
     snprintf(target->transport, sizeof target->transport, "%s", own);
   target->loop_cached = read_number(sys_root, target->drive, "loop/dio", 1) == 0;
   read_attribute(sys_root, target->drive, "queue/write_cache", target->write_cache,

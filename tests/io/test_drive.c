@@ -95,9 +95,27 @@ Test(drive, nvme_over_fabrics_is_network) {
   cr_expect_str_eq(describe("nvme0n1").transport, "network");
 }
 
+/* The front "nvme9n1" of two controllers' paths, and a path of another drive. */
+Test(drive, nvme_multipath_is_known_by_its_paths) {
+  fake_sys_add(&sys, "virtual/subsystem/nvme9n1", "259:9", 0, 0);
+  fake_sys_write(&sys, "virtual/subsystem/nvme9n1/device/model", "SAMSUNG PM1733\n");
+  add_nvme("pci7/nvme9/nvme9c9n1", "259:10", "SAMSUNG PM1733\n", 500, 50);
+  add_nvme("pci8/nvme10/nvme9c10n1", "259:11", "SAMSUNG PM1733\n", 30, 3);
+  add_nvme("pci8/nvme10/nvme9c10n12", "259:12", "SAMSUNG PM1733\n", 7000, 700);
+  expect_counts("nvme9n1", 530, 53);
+  struct target target = describe("nvme9n1");
+  cr_expect_str_eq(target.transport, "nvme");
+  cr_expect_str_eq(target.firmware, "1.2.3");
+  cr_expect_eq(target.numa_node, 1);
+  cr_expect_str_eq(target.drive, "nvme9n1");
+  fake_sys_write(&sys, "pci8/nvme10/nvme9c10n1/device/transport", "tcp\n");
+  cr_expect_str_eq(describe("nvme9n1").transport, "network", "whichever path it is");
+  expect_counts("nvme0n1", 1000, 100);
+}
+
 Test(drive, clouds_and_emulators_are_virtual) {
   const char *const models[] = {"Amazon Elastic Block Store\n", "QEMU NVMe Ctrl\n",
-                                "nvme_card-pd\n"};
+                                "Alibaba Cloud Elastic Block Storage\n", "nvme_card-pd\n"};
   for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
     fake_sys_write(&sys, NVME0 "/device/model", models[i]);
     cr_expect(describe("nvme0n1").virtual_drive, "%s", models[i]);
@@ -186,6 +204,28 @@ Test(drive, network_shines_through_a_stack) {
   fake_sys_add(&sys, "virtual/dm-0", "253:0", 7, 7);
   fake_sys_stack(&sys, "virtual/dm-0", NVME0);
   cr_expect_str_eq(describe("dm-0").transport, "network");
+}
+
+Test(drive, any_opaque_member_shines_through) {
+  fake_sys_write(&sys, NVME1 "/device/transport", "tcp\n");
+  fake_sys_add(&sys, "virtual/md1", "9:1", 7, 7);
+  fake_sys_stack(&sys, "virtual/md1", NVME0);
+  fake_sys_stack(&sys, "virtual/md1", NVME1);
+  cr_expect_str_eq(describe("md1").transport, "network", "the second member's");
+  fake_sys_add(&sys, "virtual/zram0", "252:0", 7, 7);
+  fake_sys_add(&sys, "virtual/dm-2", "253:2", 7, 7);
+  fake_sys_stack(&sys, "virtual/dm-2", "virtual/zram0");
+  cr_expect_str_eq(describe("dm-2").transport, "ram");
+}
+
+Test(drive, scsi_across_a_network_is_network) {
+  const char *const paths[] = {"platform/host5/session1/target5:0:0/block/sdb",
+                               "pci4/host7/rport-7:0-3/target7:0:3/block/sdc"};
+  const char *const devices[] = {"8:16", "8:32"};
+  for (size_t i = 0; i < 2; i++) {
+    fake_sys_add(&sys, paths[i], devices[i], 1, 2);
+    cr_expect_str_eq(describe(i == 0 ? "sdb" : "sdc").transport, "network", "%s", paths[i]);
+  }
 }
 
 Test(drive, raid_controllers_have_caches) {
