@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/cold.h"
@@ -81,6 +82,26 @@ Test(cold_file, both_ways_see_the_page_cache) {
   cr_expect_gt(cold_cached_bytes(fd), 0);
   cr_expect_eq(cold_cached_by_mincore(fd), cold_cached_bytes(fd));
   close(fd);
+}
+
+static int ask_as_another_user(void *unused) {
+  (void)unused;
+  if (geteuid() != 0 || setuid(65534) != 0) return IO_TEST_SKIP;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 1;
+  return cold_cached_by_mincore(fd) == -1 ? IO_TEST_PASS : 2;
+}
+
+/* The kernel tells others that all of a file is cached, whatever is. */
+Test(cold_file, the_cache_of_another_users_file_is_unknown) {
+  int fd = make_file();
+  chmod(directory, 0755);
+  chmod(path, 0644);
+  cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  close(fd);
+  int status = io_test_in_child(ask_as_another_user, NULL);
+  if (status == IO_TEST_SKIP) cr_skip_test("no other user to be had here");
+  cr_expect_eq(status, IO_TEST_PASS, "case %d", status);
 }
 
 /* A loop device over our file, gone with its last descriptor; -1 where there are none to be had. */
