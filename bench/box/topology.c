@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 struct topology {
   hwloc_topology_t hwloc;
 };
@@ -187,6 +189,15 @@ int topology_place(const struct topology *topology, const char *bind, const int 
   return code;
 }
 
+/* True where memory may be bound as that says: a container may hide a node's memory, or (Docker's
+ * filter of system calls) the call. */
+static bool can_bind(const struct placement *placement) {
+  struct memory page = {0};
+  bool can = placement->node < 0 || memory_map(&page, 1, placement, 1, NULL) == 0;
+  memory_unmap(&page);
+  return can;
+}
+
 int topology_placement_near(const char *bind, const int *near, int n_near,
                             struct placement *placement, struct error *error) {
   *placement = PLACEMENT_ANY;
@@ -197,6 +208,7 @@ int topology_placement_near(const char *bind, const int *near, int n_near,
   if (code != 0) return automatic ? 0 : code;
   code = topology_place(topology, bind, near, n_near, placement, NULL, error);
   topology_free(topology);
+  if (code == 0 && automatic && !can_bind(placement)) *placement = PLACEMENT_ANY;
   return code;
 }
 

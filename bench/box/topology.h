@@ -48,8 +48,8 @@ int topology_near(int drive_node, int gpu_node);
 int topology_place(const struct topology *topology, const char *bind, const int *near, int n_near,
                    struct placement *placement, char *why, struct error *error);
 
-/* topology_place() on this machine. Where hwloc cannot look at it, "auto" and "none" still mean
- * anywhere. */
+/* topology_place() on this machine. Where hwloc cannot look at it, or memory cannot be bound to the
+ * node (as in containers), "auto" means anywhere; "none" always does. */
 int topology_placement_near(const char *bind, const int *near, int n_near,
                             struct placement *placement, struct error *error);
 

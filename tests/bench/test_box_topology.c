@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "bench/box/host.h"
 #include "bench/box/topology.h"
 
@@ -241,6 +242,25 @@ Test(box_topology, bad_binds_are_named) {
     cr_expect(is_anywhere(&placement), "what is refused binds nothing");
   }
   topology_free(topology);
+}
+
+/* hwloc is told of a node that the kernel does not have: memory cannot be bound there, as in a
+ * container that forbids it. */
+Test(box_topology, auto_binds_only_where_memory_can_be_bound) {
+  struct placement placement;
+  struct memory memory = {0};
+  const int near = 900;
+  setenv("HWLOC_SYNTHETIC", "pack:2 [numa(indexes=0,900)] pu:1", 1);
+  struct topology *topology = NULL;
+  cr_assert_eq(topology_load(&topology, NULL), 0);
+  bool has_node = topology_place(topology, "900", NULL, 0, &placement, NULL, NULL) == 0;
+  topology_free(topology);
+  cr_assert(has_node);
+  cr_assert_lt(memory_map(&memory, 1, &placement, 0, NULL), 0);
+  cr_assert_eq(topology_placement_near("auto", &near, 1, &placement, NULL), 0);
+  cr_expect(is_anywhere(&placement));
+  cr_expect_eq(topology_placement_near("900", &near, 1, &placement, NULL), 0, "as asked");
+  cr_expect_eq(placement.node, 900);
 }
 
 Test(box_topology, unreadable_descriptions_are_errors) {
