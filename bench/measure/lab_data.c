@@ -18,6 +18,7 @@
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/prng.h"
+#include "bench/command.h"
 
 #define MODEL "storage-lab"
 #define CHUNK_BYTES ((size_t)4 << 20)
@@ -86,7 +87,7 @@ static void note_crcs(struct lab_member *member, uint64_t first, const char *chu
   }
 }
 
-/* Writes every block of the member's region. */
+/* Writes every block of the member's region; stops where the user interrupts. */
 static int fill(struct lab_member *member, struct error *error) {
   struct memory memory = {0};
   int failed = memory_map(&memory, CHUNK_BYTES, NULL, 1, error);
@@ -98,6 +99,9 @@ static int fill(struct lab_member *member, struct error *error) {
     if (code)
       failed = error_set(error, code, "writing the lab's data to %s at byte %llu: %s", member->path,
                          (unsigned long long)at, strerror(-code));
+    if (!failed && command_interrupted())
+      failed = error_set(error, -EINTR, "interrupted while the lab's data was written to %s",
+                         member->path);
   }
   memory_unmap(&memory);
   return failed;
@@ -110,6 +114,7 @@ static void adopt(struct lab_member *member) {
   snprintf(member->data_path, sizeof member->data_path, "%s", kv_file_path(member->data));
 }
 
+/* Where another run was first its file is as good. */
 static int make(struct lab_member *member, const struct kv_identity *identity,
                 const struct lab_target_config *config, struct error *error) {
   double start_s = clock_now_s();
@@ -119,6 +124,12 @@ static int make(struct lab_member *member, const struct kv_identity *identity,
   adopt(member);
   failed = fill(member, error);
   if (!failed) failed = kv_file_publish(member->data, error);
+  if (failed == -EEXIST) {
+    error_clear(error);
+    kv_file_close(member->data);
+    member->fd = -1; /* was that file's */
+    failed = kv_file_open(&member->data, member->path, identity, error);
+  }
   member->made_s = clock_now_s() - start_s;
   return failed;
 }

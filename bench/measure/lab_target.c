@@ -149,6 +149,7 @@ static int open_named(struct lab_member *member, uint64_t share_bytes, struct er
       member->fd = kv_file_fd(member->data);
       member->offset_bytes = kv_file_page_offset(member->data, 0, 0);
       member->bytes = (uint64_t)kv_file_pages_per_layer(member->data) * LAB_BLOCK_BYTES;
+      if (member->bytes > share_bytes) member->bytes = share_bytes;
       snprintf(member->data_path, sizeof member->data_path, "%s", member->path);
       return 0;
     }

@@ -13,6 +13,9 @@
 
 #define LINE_WORDS_MAX 32
 
+/* What command_interrupted() says. */
+extern int test_interrupted;
+
 /* A command line cut into words; outlives the options parsed from it. */
 struct line {
   char text[2048];

@@ -1,0 +1,68 @@
+/*
+ * What the storage lab opens: its data beside other runs, interrupted, and named by its path.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "bench/measure/lab_target.h"
+#include "tests/bench/bench_test.h"
+
+#define WORKING_SET ((uint64_t)4 << 20)
+
+static char path[PATH_MAX];
+static struct lab_target target, other;
+
+static void set_up(void) {
+  make_directory(path);
+}
+
+static void tear_down(void) {
+  remove_directory(path);
+}
+
+TestSuite(lab_target, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static int open_target(struct lab_target *opened, const char *name, uint64_t bytes,
+                       void (*announce)(void *context, const struct target *target, uint64_t bytes),
+                       struct error *error) {
+  struct lab_target_config config = {
+      .name = name, .working_set_bytes = bytes, .announce = announce};
+  return lab_target_open(opened, &config, error);
+}
+
+/* Another run makes the same data between this one's look for it and its own. */
+static void be_first(void *context, const struct target *described, uint64_t bytes) {
+  (void)context, (void)described, (void)bytes;
+  cr_assert_eq(open_target(&other, path, WORKING_SET, NULL, NULL), 0);
+}
+
+Test(lab_target, of_two_runs_that_make_data_one_is_first) {
+  struct error error = {0};
+  cr_assert_eq(open_target(&target, path, WORKING_SET, be_first, &error), 0, "%s", error.message);
+  cr_expect_eq(files_in(path), 1);
+  cr_expect_eq(target.members[0].bytes, WORKING_SET);
+  cr_expect_str_eq(target.members[0].data_path, other.members[0].data_path);
+  cr_expect_neq(target.members[0].fd, other.members[0].fd);
+  lab_target_close(&target);
+  lab_target_close(&other);
+}
+
+Test(lab_target, an_interrupt_ends_the_making_of_data) {
+  struct error error = {0};
+  test_interrupted = 1;
+  cr_expect_eq(open_target(&target, path, WORKING_SET, NULL, &error), -EINTR);
+  cr_expect_not_null(strstr(error.message, "interrupted"), "%s", error.message);
+  cr_expect_eq(files_in(path), 0);
+}
+
+Test(lab_target, a_lab_file_named_by_its_path_obeys_the_working_set) {
+  char name[PATH_MAX];
+  cr_assert_eq(open_target(&target, path, WORKING_SET, NULL, NULL), 0);
+  snprintf(name, sizeof name, "%s", target.members[0].data_path);
+  lab_target_close(&target);
+  cr_assert_eq(open_target(&target, name, WORKING_SET / 2, NULL, NULL), 0);
+  cr_expect_not_null(target.members[0].data, "known by its CRCs");
+  cr_expect_eq(target.working_set_bytes, WORKING_SET / 2);
+  lab_target_close(&target);
+}
