@@ -2,6 +2,7 @@
  * The effective configuration as JSON: what a reader needs to repeat a run, and what `compare`
  * holds beside that of another. Keys are the fields' names, with their units.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/options_table.h"
@@ -11,10 +12,11 @@ json_t *options_text_to_json(const char *text) {
   json_t *json = json_string(text);
   if (json) return json;
   /* Not UTF-8 (a path may be anything): what is not ASCII is shown as '?'. */
-  char shown[256];
-  size_t n = 0;
-  for (; text[n] && n < sizeof shown - 1; n++) shown[n] = (text[n] & 0x80) ? '?' : text[n];
-  return json_stringn(shown, n);
+  char *shown = strdup(text);
+  for (char *at = shown; at && *at; at++) *at = (*at & 0x80) ? '?' : *at;
+  json = json_string(shown); /* NULL for want of memory, as everywhere */
+  free(shown);
+  return json;
 }
 
 static json_t *counts_to_json(const struct options_counts *list) {

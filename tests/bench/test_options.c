@@ -273,6 +273,11 @@ Test(options, a_path_that_is_not_text_is_shown_in_json) {
   char *json = config_value(&options, "targets");
   cr_assert_str_eq(json, "[\"/mnt/?\"]");
   free(json);
+  char text[1001] = "";
+  memset(text, '\xff', sizeof text - 1);
+  json_t *all = options_text_to_json(text);
+  cr_expect_eq(json_string_length(all), 1000);
+  json_decref(all);
 }
 
 Test(options, the_configuration_holds_what_the_command_takes) {
