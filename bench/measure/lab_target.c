@@ -18,6 +18,7 @@
 #include "base/crc32c.h"
 #include "base/memory.h"
 #include "base/units.h"
+#include "bench/command.h"
 #include "bench/measure/lab_data.h"
 #include "bench/measure/lab_pages.h"
 #include "io/drive.h"
@@ -318,6 +319,7 @@ static int write_over(const struct lab_output *output, const char *zeros, uint64
     ssize_t n = pwrite(output->fd, zeros, bytes, (off_t)*at_bytes);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return n < 0 ? -errno : -EIO;
+    if (command_interrupted()) return -EINTR;
     at += (uint64_t)n;
   }
   return fdatasync(output->fd) < 0 ? -errno : 0;

@@ -56,6 +56,18 @@ Test(lab_target, an_interrupt_ends_the_making_of_data) {
   cr_expect_eq(files_in(path), 0);
 }
 
+Test(lab_target, an_interrupt_ends_the_writing_of_a_file_to_be_reused) {
+  struct lab_target_config config = {
+      .name = path, .working_set_bytes = WORKING_SET, .n_outputs = 1};
+  cr_assert_eq(lab_target_open(&target, &config, NULL), 0);
+  test_interrupted = 1;
+  cr_expect_eq(lab_output_prepare(&target.members[0], false, true, NULL), -EINTR);
+  cr_expect_not(target.members[0].reused.written);
+  test_interrupted = 0;
+  cr_expect_eq(lab_output_prepare(&target.members[0], false, true, NULL), 0);
+  lab_target_close(&target);
+}
+
 Test(lab_target, a_lab_file_named_by_its_path_obeys_the_working_set) {
   char name[PATH_MAX];
   cr_assert_eq(open_target(&target, path, WORKING_SET, NULL, NULL), 0);
