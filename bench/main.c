@@ -6,6 +6,7 @@
  * libgomp's waiting threads must sleep while a command runs: see main_set_wait_policy().
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,20 @@ static void catch_signals(void) {
   sigaction(SIGTERM, &action, NULL);
   struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* ---- standard streams ---------------------------------------------------------------- */
+
+/*
+ * Where a caller closed one of them (`refill sweep >&-`), the next file opened would get its
+ * number, and tables or warnings would be written into stored KV. So the number is taken by what
+ * can be neither read nor written: printing fails as it should.
+ */
+static void occupy_standard_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest number: fd */
+  }
 }
 
 /* ---- how compute threads wait ------------------------------------------------------ */
@@ -168,6 +183,7 @@ static int close_stdout(int exit_code) {
 }
 
 int main(int argc, char **argv) {
+  occupy_standard_streams();
   catch_signals();
   return close_stdout(dispatch(argc, argv));
 }

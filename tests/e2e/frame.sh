@@ -88,6 +88,17 @@ timeout 60 "$refill" sweep --help >/dev/full 2>err
 } | true
 [ "$(cat code)" = 1 ] || fail "a closed pipe: exit $(cat code), not 1: $(cat err)"
 
+# ---- standard streams that the caller closed: no file gets their numbers and what is printed
+kept=$(mktemp -d /dev/shm/refill-frame-XXXXXX) # in memory, where writes of any size arrive
+trap 'rm -rf "$work" "$kept"' EXIT
+stored=(sweep --device playback:zero --tokens 256 --alpha 0.5 --repeat 2 --target "$kept")
+timeout 60 "$refill" "${stored[@]}" <&- 2>&- >out || fail "closed streams: exit $?"
+expect 0 "KV that was stored with closed streams" "$refill" "${stored[@]}"
+timeout 60 "$refill" "${stored[@]}" -o closed.json <&- 2>err >&-
+[ $? = 1 ] || fail "a closed standard output is not an error"
+grep -q 'standard output cannot be written' err || fail "a closed standard output: $(cat err)"
+expect 0 "KV that was read with closed streams" "$refill" "${stored[@]}"
+
 # ---- Ctrl-C
 # wait_for PATTERN: until the run in the background has told so, at most 20 s.
 wait_for() {
