@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +15,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "bench/box/pseudo.h"
+#include "bench/command.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20)
 #define HUGE_PAGE_BYTES 2097152LL
+#define LOOK_MS 100  /* how often Ctrl-C is looked for while fio runs */
+#define LOOKS_MAX 10 /* for its end, once it was killed */
 
 static void add(struct lab_fio *fio, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add(struct lab_fio *fio, const char *format, ...) {
@@ -194,18 +200,29 @@ bool lab_fio_parse(const char *text, struct lab_fio_rate *rate) {
   return true;
 }
 
-/* All that comes out of a descriptor; the caller frees. */
+/* All that comes out of a descriptor, until it ends or the user interrupts; the caller frees. */
 static char *read_all(int fd) {
   char *text = malloc(OUTPUT_BYTES_MAX + 1);
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
   size_t used = 0;
   ssize_t n = 1;
-  while (text && used < OUTPUT_BYTES_MAX && n != 0) {
+  while (text && used < OUTPUT_BYTES_MAX && n != 0 && !command_interrupted()) {
+    if (poll(&wait, 1, LOOK_MS) <= 0) continue;
     n = read(fd, text + used, OUTPUT_BYTES_MAX - used);
     if (n < 0 && errno != EINTR) break;
     if (n > 0) used += (size_t)n;
   }
   if (text) text[used] = '\0';
   return text;
+}
+
+/* The user wants it to end, and may have told only us. A drive may keep it: nobody waits for that.
+ */
+static int give_up(pid_t child, struct error *error) {
+  kill(child, SIGKILL);
+  for (int i = 0; i < LOOKS_MAX && waitpid(child, NULL, WNOHANG) == 0; i++)
+    clock_sleep_until_s(clock_now_s() + LOOK_MS * 1e-3);
+  return error_set(error, -EINTR, "interrupted while fio ran");
 }
 
 static void become_fio(const struct lab_fio *fio, int output) {
@@ -231,6 +248,10 @@ int lab_fio_run(const struct lab_fio *fio, struct lab_fio_rate *rate, struct err
   }
   char *text = read_all(ends[0]);
   close(ends[0]);
+  if (command_interrupted()) {
+    free(text);
+    return give_up(child, error);
+  }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   int failed = 0;

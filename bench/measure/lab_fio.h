@@ -35,7 +35,8 @@ bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
 /* The command as one line for a shell; returns text. */
 char *lab_fio_line(const struct lab_fio *fio, char *text, size_t text_bytes);
 
-/* Runs it. -ENOENT where there is no fio; -EIO with its own words where it failed. */
+/* Runs it. -ENOTSUP where there is no fio; -EIO with its own words where it failed; -EINTR where
+ * the user interrupts, which ends it. */
 int lab_fio_run(const struct lab_fio *fio, struct lab_fio_rate *rate, struct error *error);
 
 /* Reads fio's JSON. False where it is none. */
