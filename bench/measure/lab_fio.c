@@ -164,14 +164,23 @@ bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
   return !fio->overflow;
 }
 
+/* Puts a word where a shell takes it for one; returns how long it is. */
+static size_t quote(char *to, size_t to_bytes, const char *word) {
+  size_t n = 0;
+  bool plain = strpbrk(word, " \\'\"$*?[];&|<>()") == NULL;
+  if (plain) return (size_t)snprintf(to, to_bytes, "%s", word);
+  n += (size_t)snprintf(to, to_bytes, "'");
+  for (; *word && n < to_bytes; word++)
+    n += (size_t)snprintf(to + n, to_bytes - n, *word == '\'' ? "'\\''" : "%c", *word);
+  return n + (n < to_bytes ? (size_t)snprintf(to + n, to_bytes - n, "'") : 0);
+}
+
 char *lab_fio_line(const struct lab_fio *fio, char *text, size_t text_bytes) {
   size_t used = 0;
   text[0] = '\0';
   for (int i = 0; i < fio->argc && used < text_bytes; i++) {
-    bool plain = strpbrk(fio->argv[i], " \\'\"$*?[];&|<>()") == NULL;
-    int n = snprintf(text + used, text_bytes - used, plain ? "%s%s" : "%s'%s'", i ? " " : "",
-                     fio->argv[i]);
-    if (n > 0) used += (size_t)n;
+    if (i > 0) used += (size_t)snprintf(text + used, text_bytes - used, " ");
+    if (used < text_bytes) used += quote(text + used, text_bytes - used, fio->argv[i]);
   }
   return text;
 }

@@ -47,6 +47,15 @@ Test(lab_fio, its_answer_and_its_failure_are_told) {
   cr_expect_not_null(strstr(error.message, "no such file"), "%s", error.message);
 }
 
+Test(lab_fio, its_line_is_one_command_to_a_shell) {
+  static struct lab_fio fio = {.argc = 3,
+                               .argv = {"fio", "--filename=/mnt/it's a \"drive\"", "-x"}};
+  char line[128], small[24];
+  cr_expect_str_eq(lab_fio_line(&fio, line, sizeof line),
+                   "fio '--filename=/mnt/it'\\''s a \"drive\"' -x");
+  cr_expect_eq(strlen(lab_fio_line(&fio, small, sizeof small)), sizeof small - 1, "cut");
+}
+
 /* Ctrl-C: whatever fio makes of it, complete rounds are to be told. */
 Test(lab_fio, an_interrupt_ends_it) {
   struct lab_fio_rate rate;
