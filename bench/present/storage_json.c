@@ -78,7 +78,7 @@ static json_t *row_to_json(const struct storage_lab *lab, const struct lab_row *
   setting_to_json(row, json);
   set(json, "obtained", json_string(row->obtained));
   set(json, "emulated", json_boolean(row->emulated));
-  set(json, "refused", row->refused[0] ? json_string(row->refused) : json_null());
+  set(json, "refused", options_text_to_json(row->refused));
   set(json, "read_bytes_per_s", reads ? interval(&row->read_bytes_per_s) : json_null());
   set(json, "write_bytes_per_s", writes ? interval(&row->write_bytes_per_s) : json_null());
   set(json, "storage_read_s_per_token", result_real(lab_row_s_per_token(row, read_rate)));
@@ -101,7 +101,7 @@ static json_t *row_to_json(const struct storage_lab *lab, const struct lab_row *
   set(json, "wrong_bytes",
       row->checked_blocks ? json_integer((json_int_t)row->wrong_blocks * LAB_BLOCK_BYTES)
                           : json_null());
-  set(json, "wrong_at", row->wrong_at[0] ? options_text_to_json(row->wrong_at) : json_null());
+  set(json, "wrong_at", options_text_to_json(row->wrong_at));
   set(json, "short_count", json_integer((json_int_t)row->short_count));
   set(json, "retry_count", json_integer((json_int_t)row->retry_count));
   set(json, "cold", row->cold_known ? json_string(row->cold.text) : json_null());
