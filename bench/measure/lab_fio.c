@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 #define HUGE_PAGE_BYTES 2097152LL
 #define LOOK_MS 100  /* how often Ctrl-C is looked for while fio runs */
 #define LOOKS_MAX 10 /* for its end, once it was killed */
+
+extern char **environ;
 
 static void add(struct lab_fio *fio, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add(struct lab_fio *fio, const char *format, ...) {
@@ -234,26 +237,34 @@ static int give_up(pid_t child, struct error *error) {
   return error_set(error, -EINTR, "interrupted while fio ran");
 }
 
-static void become_fio(const struct lab_fio *fio, int output) {
-  int nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  dup2(nowhere, STDIN_FILENO);
-  dup2(output, STDOUT_FILENO);
-  dup2(output, STDERR_FILENO);
-  if (chdir("/tmp") < 0) _exit(126); /* fio leaves state files where it stands */
-  execvp(fio->argv[0], fio->argv);
-  _exit(127);
+/* Starts it with what it says going to `output`; 0 or an error's number. Spawned: fork() would copy
+ * all buffers that are registered. */
+static int start(pid_t *child, const struct lab_fio *fio, int output) {
+  posix_spawn_file_actions_t actions;
+  int failed = posix_spawn_file_actions_init(&actions);
+  if (failed) return failed;
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+  posix_spawn_file_actions_addchdir_np(&actions,
+                                       "/tmp"); /* it leaves state files where it stands */
+  failed = posix_spawnp(child, fio->argv[0], &actions, NULL, fio->argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  return failed;
 }
 
 int lab_fio_run(const struct lab_fio *fio, struct lab_fio_rate *rate, struct error *error) {
   int ends[2];
   *rate = (struct lab_fio_rate){0};
   if (pipe2(ends, O_CLOEXEC) < 0) return error_set(error, -errno, "fio: %s", strerror(errno));
-  pid_t child = fork();
-  if (child == 0) become_fio(fio, ends[1]);
+  pid_t child = 0;
+  int failed = start(&child, fio, ends[1]);
   close(ends[1]);
-  if (child < 0) {
+  if (failed) {
     close(ends[0]);
-    return error_set(error, -errno, "fio: %s", strerror(errno));
+    if (failed == ENOENT)
+      return error_set(error, -ENOTSUP, "--check-with-fio: there is no fio here; install it");
+    return error_set(error, -failed, "--check-with-fio: starting fio: %s", strerror(failed));
   }
   char *text = read_all(ends[0]);
   close(ends[0]);
@@ -263,10 +274,7 @@ int lab_fio_run(const struct lab_fio *fio, struct lab_fio_rate *rate, struct err
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  int failed = 0;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-    failed = error_set(error, -ENOTSUP, "--check-with-fio: there is no fio here; install it");
-  else if (!text || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || !lab_fio_parse(text, rate))
+  if (!text || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || !lab_fio_parse(text, rate))
     failed = error_set(error, -EIO, "--check-with-fio: fio failed: %.300s", text ? text : "");
   free(text);
   return failed;

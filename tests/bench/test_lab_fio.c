@@ -45,6 +45,10 @@ Test(lab_fio, its_answer_and_its_failure_are_told) {
   cr_expect_eq(rate.bytes_per_s, 500);
   cr_expect_eq(run("#!/bin/sh\necho no such file; exit 1\n", &rate, &error), -EIO);
   cr_expect_not_null(strstr(error.message, "no such file"), "%s", error.message);
+  setenv("PATH", path, 1);
+  static struct lab_fio fio = {.argv = {"no-fio"}};
+  error_clear(&error);
+  cr_expect_eq(lab_fio_run(&fio, &rate, &error), -ENOTSUP, "%s", error.message);
 }
 
 Test(lab_fio, its_line_is_one_command_to_a_shell) {
