@@ -34,7 +34,7 @@ static void tear_down(void) {
   remove_directory(directory);
 }
 
-TestSuite(bounded_file, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(bounded_file, .init = set_up, .fini = tear_down, .timeout = 120);
 
 Test(bounded_file, opening_ends_when_the_time_is_over) {
   char name[KV_FILE_TEXT_BYTES * 2];

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "bench/box/stuck.h"
 #include "tests/bench/bench_test.h"
 
@@ -38,6 +39,12 @@ Test(stuck, threads_in_the_kernel_are_counted_whatever_their_names) {
   remove_directory(root);
 }
 
+/* But for a moment, when a page of the program comes from the drive. */
 Test(stuck, this_process_waits_for_nothing) {
-  cr_expect_eq(stuck_threads("/proc/self"), 0);
+  int n = 1;
+  for (int try = 0; try < 200 && n > 0; try++) {
+    n = stuck_threads("/proc/self");
+    if (n > 0) clock_sleep_until_s(clock_now_s() + 0.05);
+  }
+  cr_expect_eq(n, 0);
 }

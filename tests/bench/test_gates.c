@@ -33,7 +33,7 @@ Test(gates, counts_start_where_they_are_set) {
   gates_destroy(&gates);
 }
 
-Test(gates, wakes_when_enough_layers_came, .timeout = 10) {
+Test(gates, wakes_when_enough_layers_came, .timeout = 60) {
   struct gates gates;
   gates_init(&gates);
   gates_reset(&gates, 0, 0, 0);
@@ -49,7 +49,7 @@ Test(gates, wakes_when_enough_layers_came, .timeout = 10) {
   gates_destroy(&gates);
 }
 
-Test(gates, failure_wakes_everyone_and_keeps_the_first_error, .timeout = 10) {
+Test(gates, failure_wakes_everyone_and_keeps_the_first_error, .timeout = 60) {
   struct gates gates;
   gates_init(&gates);
   gates_reset(&gates, 0, 0, 0);

@@ -198,7 +198,7 @@ Test(storage_lab, stripes_streams_and_mixed) {
   cr_expect_eq(target.working_set_bytes, WORKING_SET);
   struct lab_setting setting = setting_of(LAB_READ);
   setting.streams = 3;
-  for (int try = 0; try < 4; try++) { /* a thread may be kept waiting: the order is of the queue */
+  for (int try = 0; try < 40; try++) { /* a thread may be kept waiting: the order is of the queue */
     run_pass(&target, &setting, 0, false);
     if (result.stream_s[0] <= result.stream_s[2]) break;
   }

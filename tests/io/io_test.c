@@ -23,7 +23,7 @@
 #include "base/crc32c.h"
 #include "base/prng.h"
 
-#define CHILD_S 20
+#define CHILD_S 100 /* files are synced, on a drive that others use */
 
 static bool make_directory(char *path, const char *parent) {
   snprintf(path, IO_TEST_PATH_BYTES, "%s/refill-test-XXXXXX", parent);

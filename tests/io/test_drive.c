@@ -41,7 +41,7 @@ static void tear_down(void) {
   fake_sys_end(&sys);
 }
 
-TestSuite(drive, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(drive, .init = set_up, .fini = tear_down, .timeout = 120);
 
 static struct target describe(const char *drive) {
   struct target target;

@@ -36,7 +36,7 @@ struct subject {
     static struct subject subjects[] = SUBJECTS;                                                   \
     return cr_make_param_array(struct subject, subjects, sizeof subjects / sizeof subjects[0]);    \
   }                                                                                                \
-  ParameterizedTest(struct subject *subject, engine, test, .timeout = 30)
+  ParameterizedTest(struct subject *subject, engine, test, .timeout = 120)
 
 CONTRACT(completes_each_request_once) {
   enum { N = 500 };

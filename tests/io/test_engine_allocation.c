@@ -53,7 +53,7 @@ ParameterizedTestParameters(allocation, none_after_open) {
   return cr_make_param_array(struct subject, subjects, sizeof subjects / sizeof subjects[0]);
 }
 
-ParameterizedTest(struct subject *subject, allocation, none_after_open, .timeout = 30) {
+ParameterizedTest(struct subject *subject, allocation, none_after_open, .timeout = 120) {
   if (!CAN_COUNT) cr_skip_test("a sanitizer or another C library owns malloc");
   struct rig rig;
   struct io_completion done[RIG_DEPTH];

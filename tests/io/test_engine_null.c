@@ -36,14 +36,25 @@ static double run_many(struct io_engine *engine) {
   return clock_now_s() - start_s;
 }
 
+/* Seconds for as many readings of the clock as those requests have at least. */
+static double read_clocks(void) {
+  double start_s = clock_now_s();
+  for (int i = 0; i < 20000; i++) (void)clock_now_s();
+  return clock_now_s() - start_s;
+}
+
 Test(engine_null, costs_next_to_nothing) {
   struct io_engine *engine = open_null("null", 32);
-  double best_s = INFINITY;
-  for (int i = 0; i < 10; i++) best_s = fmin(best_s, run_many(engine));
+  double best_s = INFINITY, clocks_s = INFINITY;
+  for (int i = 0; i < 10; i++) {
+    best_s = fmin(best_s, run_many(engine));
+    clocks_s = fmin(clocks_s, read_clocks());
+  }
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   cr_expect_lt(best_s, 0.1);
 #else
-  cr_expect_lt(best_s, 0.001, "10,000 requests took %g s", best_s);
+  cr_expect_lt(best_s, 2 * clocks_s, "10,000 requests took %g s, 20,000 readings of the clock %g s",
+               best_s, clocks_s);
 #endif
   engine->ops->close(engine);
 }
@@ -61,11 +72,11 @@ static double run_paced(struct io_engine *engine, enum io_op op, int n) {
   return clock_now_s() - start_s;
 }
 
-/* The smallest error of three runs: a loaded machine may wake us late after the last request, but a
- * pace that is wrong or drifts is wrong each time. */
+/* The smallest error of so many runs: a loaded machine may wake us late after the last request, but
+ * a pace that is wrong or drifts is wrong each time. */
 static double pace_error(const char *name, enum io_op op, int n, double wanted_s) {
   double error = INFINITY;
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 20 && error >= 0.01; i++) {
     struct io_engine *engine = open_null(name, 32);
     error = fmin(error, fabs(run_paced(engine, op, n) / wanted_s - 1));
     engine->ops->close(engine);

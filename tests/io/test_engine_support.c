@@ -83,7 +83,7 @@ struct subject {
         {"uring"}, {"uring:nofixed"}, {"uring:plain"}, {"uring:sqpoll"}, {"pread"}};               \
     return cr_make_param_array(struct subject, subjects, sizeof subjects / sizeof subjects[0]);    \
   }                                                                                                \
-  ParameterizedTest(struct subject *subject, faults, test, .timeout = 30)
+  ParameterizedTest(struct subject *subject, faults, test, .timeout = 120)
 
 struct faulty {
   atomic_int calls;

@@ -35,7 +35,7 @@ static void tear_down(void) {
   io_test_remove(directory);
 }
 
-TestSuite(kv_create, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(kv_create, .init = set_up, .fini = tear_down, .timeout = 150);
 
 #define EXPECT(condition)                                                                          \
   do {                                                                                             \

@@ -27,7 +27,7 @@ static void tear_down(void) {
   io_test_remove(directory);
 }
 
-TestSuite(kv_file, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(kv_file, .init = set_up, .fini = tear_down, .timeout = 120);
 
 Test(kv_file, round_trip) {
   cr_assert_eq(io_test_make_kv_file(directory, &identity), 0);

@@ -23,7 +23,7 @@ static void tear_down(void) {
   io_test_remove(directory);
 }
 
-TestSuite(kv_partial, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(kv_partial, .init = set_up, .fini = tear_down, .timeout = 120);
 
 static void write_file(const char *name, const char *data, size_t bytes) {
   char path[PATH_MAX];

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "kernels/playback/schedule.h"
 
-enum { ATTEMPTS = 8 }; /* a shared machine may take the core away for milliseconds */
+enum { ATTEMPTS = 60 }; /* a shared machine may take the core away for milliseconds */
 
 static void open_schedule(struct schedule *schedule, int spans_max) {
   *schedule = (struct schedule){0};
@@ -25,19 +25,26 @@ static double back_to_back_s(struct schedule *schedule, int layers, double secon
   return clock_now_s() - start_s;
 }
 
+/* The last layer's end is where it should be, however late the machine wakes us in between; and on
+ * the wall's clock it is late by no more than the last wake-up. */
 Test(playback_schedule, eighty_layers_do_not_drift) {
   struct schedule schedule;
   open_schedule(&schedule, 80);
   const double layers_s[] = {0.0006, 0.002};
   for (int i = 0; i < 2; i++) {
-    double best = INFINITY;
-    double tolerance_s = fmax(0.01 * layers_s[i], 20e-6); /* of the sum: as of ONE layer */
-    for (int attempt = 0; attempt < ATTEMPTS && best > tolerance_s; attempt++) {
-      double off_s = fabs(back_to_back_s(&schedule, 80, layers_s[i]) - 80 * layers_s[i]);
-      best = fmin(best, off_s);
+    const double wanted_s = 80 * layers_s[i];
+    double best_s = INFINITY, best_late_s = INFINITY;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+      double start_s = clock_now_s();
+      double late_s = back_to_back_s(&schedule, 80, layers_s[i]) - wanted_s;
+      cr_expect_geq(late_s, -1e-6, "80 layers of %g s end %g s early", layers_s[i], -late_s);
+      best_late_s = fmin(best_late_s, late_s);
+      best_s = fmin(best_s, fabs(schedule.busy_until_s - start_s - wanted_s));
+      if (best_s <= 100e-6 && best_late_s <= 0.05 * wanted_s) break;
     }
-    cr_expect_leq(best, tolerance_s + 80e-6, "80 layers of %g s are off by %g s", layers_s[i],
-                  best);
+    cr_expect_leq(best_s, 100e-6, "80 layers of %g s are off by %g s", layers_s[i], best_s);
+    cr_expect_leq(best_late_s, 0.05 * wanted_s, "80 layers of %g s are late by %g s", layers_s[i],
+                  best_late_s);
   }
   schedule_close(&schedule);
 }
@@ -83,9 +90,9 @@ Test(playback_schedule, work_within_the_time_lengthens_it_only_where_longer) {
   device_ticket ticket;
   struct device_span span;
   int calls = 0;
-  schedule_spend(&schedule, 20e-3, take_3_ms, &calls, &ticket, NULL);
+  schedule_spend(&schedule, 0.5, take_3_ms, &calls, &ticket, NULL); /* room for a busy machine */
   schedule_span(&schedule, ticket, &span, NULL);
-  cr_expect_float_eq(span.end_s - span.start_s, 20e-3, 1e-9);
+  cr_expect_float_eq(span.end_s - span.start_s, 0.5, 1e-9);
   schedule_spend(&schedule, 1e-3, take_3_ms, &calls, &ticket, NULL);
   schedule_span(&schedule, ticket, &span, NULL);
   cr_expect_geq(span.end_s - span.start_s, 3e-3 - 30e-6);
