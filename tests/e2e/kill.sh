@@ -69,19 +69,7 @@ kill_once() { # directory
   else
     fail "after kill at $wait_ms ms: neither whole nor refused: $(cat "$work/err")"
   fi
-  swept "$1"
-}
-
-# That run has taken away what the killed one left. Where the kernel was still about to cancel
-# requests of the dead, a later one does: until then the lock was theirs.
-swept() { # directory
-  local try
-  for try in 1 2 3; do
-    [ -n "$(find "$1" -type f ! -name 'refill-*.kv')" ] || return
-    sleep 0.3
-    expect 0 "${run[@]}" --target "$1"
-  done
-  fail "still there: $(ls -A "$1")"
+  [ -z "$(find "$1" -type f ! -name 'refill-*.kv')" ] || until_swept "$1" "${run[@]}" --target "$1"
 }
 
 directories=("$plain" ${mount:+"$mount"})
