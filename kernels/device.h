@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/device_link.h"
 #include "base/error.h"
 #include "base/placement.h"
 #include "kernels/element.h"
@@ -74,7 +75,8 @@ struct device_config {
 };
 
 /* What was obtained; filled by open(), constant afterwards but for what pin() obtains (told in
- * `description`, pinned_bytes and pinned_s) and `degraded`, to which pin() and begin() may add. */
+ * `description`, pinned_bytes, pinned_s and the windows) and `degraded`, to which pin() and begin()
+ * may add. */
 struct device_info {
   char name[64];        /* of the hardware, as it gives it: "NVIDIA H100 80GB HBM3"; "" unknown */
   int multiprocessors;  /* of a GPU, 0 elsewhere */
@@ -90,18 +92,24 @@ struct device_info {
   int weight_sets;  /* layers with weights of their own: layer l uses set l % weight_sets */
   int threads;      /* compute threads of a CPU, 0 elsewhere */
   int64_t chunk_tokens;
-  size_t memory_bytes; /* all that was allocated on the device */
-  size_t pinned_bytes; /* host memory that is pinned for the device's copies; see pin() */
-  double pinned_s;     /* that pinning it took */
-  int n_degraded;      /* what works in a lesser way than was asked for, and why, one a sentence */
+  size_t memory_bytes;      /* all that was allocated on the device */
+  size_t pinned_bytes;      /* host memory that is pinned for the device's copies; see pin() */
+  double pinned_s;          /* that pinning it took */
+  int window, write_window; /* layers that landing and leaving buffers hold, where memory for fewer
+                               than asked for could be pinned; 0: as asked for */
+  int n_degraded; /* what works in a lesser way than was asked for, and why, one a sentence */
   char degraded[DEVICE_DEGRADED_MAX][DEVICE_TEXT_BYTES];
 };
+
+/* What storage does with a region: it need not register what it only does the other with. */
+enum device_region_use { DEVICE_REGION_BOTH, DEVICE_REGION_LANDING, DEVICE_REGION_LEAVING };
 
 /* Memory that storage reads into and writes from, to be registered with it. */
 struct device_region {
   void *address; /* page-aligned */
   size_t bytes;
   bool on_device; /* the device's own memory (direct_buffers): the host must not touch it */
+  enum device_region_use use;
 };
 
 /* What every device's own struct begins with. */
@@ -124,20 +132,15 @@ struct device_span {
   double start_s, end_s;
 };
 
-/* A PCIe link, as it is and at most; 0: unknown. A device that idles may run it slower. */
-struct device_link {
-  double gt_per_s, max_gt_per_s; /* transfers of each lane: 1e9/s */
-  int width, max_width;          /* lanes */
-};
-
-/* How a device stands at a moment: what may explain a slow sample. */
+/* How a device stands at a moment: what may explain a slow sample. Each reading stands alone: a
+ * container or a slice of a GPU may refuse some and not others. */
 struct device_condition {
   double clock_error_s; /* of this run's spans on the host's clock, at most; 0: none */
   bool graphs;          /* this run's layers are launched as CUDA graphs */
-  bool known;           /* what follows could be read */
-  double sm_hz, memory_hz, power_w, temperature_c;
+  double sm_hz, memory_hz, power_w, temperature_c; /* NaN: not told */
+  bool held_down_known;                            /* the next is told */
   char held_down[32];      /* what keeps its clocks down: "heat", "power cap"; "" nothing does */
-  struct device_link link; /* to the host; known apart from the rest */
+  struct device_link link; /* to the host */
 };
 
 /* What a run ends with. */
@@ -199,8 +202,11 @@ struct device_ops {
    * (or never will), before the first begin() or probe(); with false before storage gives them up.
    * That is the order which every kernel accepts: mapped, registered with storage, pinned by the
    * device, and undone in reverse. Pins nothing twice; close() gives back what still is pinned.
-   * Takes seconds for many GB. A refusal is no error: copies then go through buffers of the driver,
-   * slower and synchronous, as for who never calls this; `info` tells. */
+   * Takes seconds for many GB. A refusal is no error. Where some of the memory is refused, fewer
+   * layers' buffers may be used from here on (`regions` then say so to the next engines): whoever
+   * runs ahead of compute keeps to info.window and info.write_window. Where all of it is, copies go
+   * through buffers of the driver, slower and synchronous, as for who never calls this; `info`
+   * tells. */
   void (*pin)(struct device *device, bool pinned);
 
   /* Required. Starts a run over `seqs` (today n_seqs == 1): forgets earlier tickets, and overwrites

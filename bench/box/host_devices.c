@@ -51,19 +51,6 @@ void host_read_nodes(struct host *host, const char *root) {
   for (int row = 0; row < host->n_nodes; row++) read_distances(host, root, row);
 }
 
-/* "32.0 GT/s PCIe", "16"; 0 where it is not told ("Unknown"). */
-static double read_real(const char *root, const char *address, const char *attribute) {
-  char path[PSEUDO_PATH_BYTES], line[HOST_WORD_BYTES];
-  snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/%s", address, attribute);
-  return pseudo_line(root, path, line, sizeof line) ? strtod(line, NULL) : 0;
-}
-
-/* A width of 255 is what a device says that has no link. */
-static int read_width(const char *root, const char *address, const char *attribute) {
-  const double width = read_real(root, address, attribute);
-  return width >= 1 && width <= 32 ? (int)width : 0;
-}
-
 /* Reads PCI device `address` when it is an NVIDIA one. */
 static bool read_gpu(struct host_gpu *gpu, const char *root, const char *address) {
   char path[PSEUDO_PATH_BYTES];
@@ -75,13 +62,8 @@ static bool read_gpu(struct host_gpu *gpu, const char *root, const char *address
   if (!pseudo_number(root, path, &class) || class >> 16 != class_display) return false;
   snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/numa_node", address);
   if (!pseudo_number(root, path, &node)) node = -1;
-  *gpu = (struct host_gpu){
-      .numa_node = (int)node,
-      .link = {.gt_per_s = read_real(root, address, "current_link_speed"),
-               .max_gt_per_s = read_real(root, address, "max_link_speed"),
-               .width = read_width(root, address, "current_link_width"),
-               .max_width = read_width(root, address, "max_link_width")},
-  };
+  *gpu = (struct host_gpu){.numa_node = (int)node};
+  device_link_read(&gpu->link, root, address);
   snprintf(gpu->address, sizeof gpu->address, "%s", address);
   return true;
 }

@@ -70,7 +70,8 @@ static bool ask(struct rig *rig) {
   rig->device->ops->condition(rig->device, now);
   rig_see_link(all, &now->link);
   all->clock_error_s = fmax(all->clock_error_s, now->clock_error_s);
-  if (now->known && (all->sm_hz_low <= 0 || now->sm_hz < all->sm_hz_low))
+  all->held_down_known |= now->held_down_known;
+  if (now->sm_hz > 0 && (all->sm_hz_low <= 0 || now->sm_hz < all->sm_hz_low))
     all->sm_hz_low = now->sm_hz;
   if (!now->held_down[0]) return false;
   memcpy(all->held_down, now->held_down, sizeof all->held_down);

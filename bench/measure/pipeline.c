@@ -89,6 +89,15 @@ static void pin(struct pipeline *pipeline, bool pinned) {
   if (device->ops->pin) device->ops->pin(device, pinned);
 }
 
+/* Storage may be no further ahead than the device has buffers: it may have fewer than were asked
+ * for, once it knows how many of them it can pin. */
+static void keep_to_buffers(struct pipeline_config *config) {
+  const struct device_info *info = &config->device->info;
+  if (info->window > 0 && info->window < config->window) config->window = info->window;
+  if (info->write_window > 0 && info->write_window < config->write_window)
+    config->write_window = info->write_window;
+}
+
 static int allocate_tickets(struct pipeline *pipeline) {
   const struct pipeline_config *config = &pipeline->config;
   size_t layers = (size_t)config->layers;
@@ -124,6 +133,7 @@ int pipeline_open(struct pipeline **out, const struct pipeline_config *config,
     return failed;
   }
   pin(pipeline, true);
+  keep_to_buffers(&pipeline->config);
   *out = pipeline;
   return 0;
 }

@@ -240,8 +240,8 @@ int rig_open_options(struct rig *rig, const struct options *options,
 }
 
 void rig_see_link(struct rig_condition *condition, const struct device_link *link) {
-  if (link->gt_per_s * link->width > condition->link.gt_per_s * condition->link.width)
-    condition->link = *link;
+  const double seen = condition->link.gt_per_s * condition->link.width;
+  if (seen <= 0 || link->gt_per_s * link->width > seen) condition->link = *link;
 }
 
 void rig_close(struct rig *rig) {

@@ -42,6 +42,7 @@ struct rig_config {
 struct rig_condition {
   int64_t graph_runs;           /* whose layers were launched as CUDA graphs */
   int64_t runs, held_down_runs; /* a run is held down where clocks were, before it or after */
+  bool held_down_known;         /* the device tells it */
   char held_down[32];           /* the latest reason */
   double sm_hz_low;             /* lowest clock that was read; 0: none was */
   double clock_error_s;         /* the largest */

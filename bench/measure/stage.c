@@ -10,17 +10,29 @@
 
 #define SYNC_TAG UINT64_MAX
 
+/* The regions that the stage's requests may point into, for registering: what a reader registered
+ * of the writer's would be locked twice, and counts twice against the limit. Returns how many. */
+static int buffers_of(const struct stage *stage, struct io_buffer buffers[DEVICE_REGIONS_MAX]) {
+  const struct device *device = stage->pipeline->config.device;
+  const enum device_region_use not_ours = stage->op == IO_READ ? DEVICE_REGION_LEAVING
+                                                               : DEVICE_REGION_LANDING;
+  int n = 0;
+  for (int i = 0; i < device->n_regions; i++) {
+    const struct device_region *region = &device->regions[i];
+    if (region->use == not_ours) continue;
+    buffers[n++] =
+        (struct io_buffer){.address = region->address,
+                           .bytes = region->bytes,
+                           .kind = region->on_device ? IO_BUFFER_DEVICE : IO_BUFFER_HOST};
+  }
+  return n;
+}
+
 /* Registers the device's regions and the stage's file with an engine of its own. An engine that
  * reaches device memory needs a thread that the device knows, which any wait() makes this one. */
 static int stage_open_engine(struct stage *stage) {
   const struct pipeline_config *config = &stage->pipeline->config;
   struct io_buffer buffers[DEVICE_REGIONS_MAX];
-  for (int i = 0; i < config->device->n_regions; i++) {
-    const struct device_region *region = &config->device->regions[i];
-    buffers[i] = (struct io_buffer){.address = region->address,
-                                    .bytes = region->bytes,
-                                    .kind = region->on_device ? IO_BUFFER_DEVICE : IO_BUFFER_HOST};
-  }
   config->device->ops->wait(config->device, 0, 0, NULL, NULL);
   int fd = stage->file ? kv_file_fd(stage->file) : -1; /* a null engine never looks */
   struct io_engine_config engine = {
@@ -28,7 +40,7 @@ static int stage_open_engine(struct stage *stage) {
       .fds = &fd,
       .n_files = 1,
       .buffers = buffers,
-      .n_buffers = config->device->n_regions,
+      .n_buffers = buffers_of(stage, buffers),
       .placement = config->placement,
   };
   return io_engine_open(&stage->engine, config->engine, &engine, &stage->open_error);

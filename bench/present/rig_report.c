@@ -66,24 +66,39 @@ static json_t *device_to_json(const struct rig *rig) {
   return json;
 }
 
-/* null where the device tells nothing of itself. */
+/* What is above zero where it is known. */
+static double known(double value) {
+  return value > 0 ? value : NAN;
+}
+
+static json_t *count_to_json(int count) {
+  return count > 0 ? json_integer(count) : json_null();
+}
+
+/* null where the device tells nothing of itself, and each reading that it does not tell. */
 static json_t *condition_to_json(const struct rig_condition *condition) {
   if (condition->runs == 0) return json_null();
   const struct device_condition *last = &condition->last;
-  json_t *json = json_pack("{s:I, s:I, s:I, s:s, s:f}", "runs", (json_int_t)condition->runs,
-                           "graph_runs", (json_int_t)condition->graph_runs, "held_down_runs",
-                           (json_int_t)condition->held_down_runs, "held_down", condition->held_down,
-                           "clock_error_s", condition->clock_error_s);
-  if (last->known)
-    json_object_update_new(json,
-                           json_pack("{s:f, s:f, s:f, s:f, s:f}", "sm_hz_low", condition->sm_hz_low,
-                                     "sm_hz", last->sm_hz, "memory_hz", last->memory_hz, "power_w",
-                                     last->power_w, "temperature_c", last->temperature_c));
   const struct device_link *link = &condition->link;
-  if (link->width > 0)
-    json_object_update_new(json, json_pack("{s:f, s:f, s:i, s:i}", "link_gt_per_s", link->gt_per_s,
-                                           "link_max_gt_per_s", link->max_gt_per_s, "link_width",
-                                           link->width, "link_max_width", link->max_width));
+  const char *held_down = condition->held_down_known ? condition->held_down : NULL;
+  json_t *json = json_pack("{s:I, s:I, s:I, s:s?, s:f}", "runs", (json_int_t)condition->runs,
+                           "graph_runs", (json_int_t)condition->graph_runs, "held_down_runs",
+                           (json_int_t)condition->held_down_runs, "held_down", held_down,
+                           "clock_error_s", condition->clock_error_s);
+  const struct {
+    const char *name;
+    double value;
+  } readings[] = {{"sm_hz_low", known(condition->sm_hz_low)},
+                  {"sm_hz", last->sm_hz},
+                  {"memory_hz", last->memory_hz},
+                  {"power_w", last->power_w},
+                  {"temperature_c", last->temperature_c},
+                  {"link_gt_per_s", known(link->gt_per_s)},
+                  {"link_max_gt_per_s", known(link->max_gt_per_s)}};
+  for (size_t i = 0; i < sizeof readings / sizeof readings[0]; i++)
+    json_object_set_new(json, readings[i].name, result_real(readings[i].value));
+  json_object_set_new(json, "link_width", count_to_json(link->width));
+  json_object_set_new(json, "link_max_width", count_to_json(link->max_width));
   return json;
 }
 
@@ -114,6 +129,9 @@ json_t *rig_to_json(const struct rig *rig) {
   json_object_set_new(json, "params", json_real(shape_params(&rig->shape)));
   json_object_set_new(json, "attention_flops_per_pair",
                       json_real(shape_attention_flops_per_pair(&rig->shape)));
+  const struct pipeline_config *ran = pipeline_config(rig->pipeline);
+  json_object_set_new(json, "window", json_integer(ran->window));
+  json_object_set_new(json, "write_window", json_integer(ran->write_window));
   json_object_set_new(json, "bound_node", node_to_json(rig->placement.node));
   json_object_set_new(json, "device", device_to_json(rig));
   json_object_set_new(json, "condition", condition_to_json(&rig->condition));
@@ -170,9 +188,9 @@ void target_warn_gpu(const struct target *target, int gpu_node, struct warnings 
 }
 
 void link_warn(const struct device_link *link, struct warnings *warnings) {
-  if (link->gt_per_s < link->max_gt_per_s || link->width < link->max_width)
-    warnings_add(warnings, WARNING_GPU_LINK, "%.1f GT/s x%d of %.1f GT/s x%d", link->gt_per_s,
-                 link->width, link->max_gt_per_s, link->max_width);
+  char text[DEVICE_LINK_BYTES];
+  if (device_link_lesser(link))
+    warnings_add(warnings, WARNING_GPU_LINK, "%s", device_link_text(link, text));
 }
 
 void target_warn_node(const struct target *target, const struct host *host,

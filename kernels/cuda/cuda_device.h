@@ -174,7 +174,8 @@ int cuda_trial_attention(struct cuda *cuda, struct error *error);
 void cuda_degrade(struct cuda *cuda, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fills info and regions when all is open. What of it may still change is told again: attention,
- * since cuDNN may refuse a shape that comes later, and what is pinned. */
+ * since cuDNN may refuse a shape that comes later, and what is pinned, with the regions of the
+ * buffers in use. */
 void cuda_describe(struct cuda *cuda);
 void cuda_tell_attention(struct cuda *cuda);
 void cuda_tell_pinned(struct cuda *cuda);

@@ -279,20 +279,15 @@ static int cuda_output(struct device *device, struct device_output *output, stru
 static void cuda_condition(struct device *device, struct device_condition *condition) {
   const struct cuda *cuda = cuda_of(device);
   struct nvml_state state;
-  struct nvml_link link;
+  nvml_read(&cuda->nvml, &state);
   *condition = (struct device_condition){.clock_error_s = cuda->tickets.base_error_s,
-                                         .graphs = cuda->graphs.active};
-  if (nvml_read_link(&cuda->nvml, &link, NULL) == 0)
-    condition->link = (struct device_link){.gt_per_s = link.gt_per_s,
-                                           .max_gt_per_s = link.max_gt_per_s,
-                                           .width = (int)link.width,
-                                           .max_width = (int)link.max_width};
-  if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
-  condition->known = true;
-  condition->sm_hz = state.sm_mhz * 1e6;
-  condition->memory_hz = state.memory_mhz * 1e6;
-  condition->power_w = state.power_w;
-  condition->temperature_c = state.temperature_c;
+                                         .graphs = cuda->graphs.active,
+                                         .sm_hz = state.sm_hz,
+                                         .memory_hz = state.memory_hz,
+                                         .power_w = state.power_w,
+                                         .temperature_c = state.temperature_c,
+                                         .held_down_known = state.reasons_known};
+  nvml_read_link(&cuda->nvml, "/", &condition->link);
   snprintf(condition->held_down, sizeof condition->held_down, "%s",
            nvml_reason_name(state.reasons));
 }

@@ -3,6 +3,7 @@
  */
 #include "kernels/cuda/inspect.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -120,40 +121,57 @@ static void look_at_cudnn(struct inspection *all) {
 }
 
 static void look_at_link(struct inspection *all, const struct nvml *nvml) {
-  struct nvml_link link;
-  struct error error = {0};
-  if (nvml_read_link(nvml, &link, &error)) {
-    say(all, "GPU link", INSPECT_GOOD, "", "%s", error.message);
-    return;
-  }
-  const bool lesser = link.gt_per_s < link.max_gt_per_s || link.width < link.max_width;
-  say(all, "GPU link", lesser ? INSPECT_WARN : INSPECT_GOOD,
-      lesser
-          ? "an idle GPU slows it down: refill calibrate tells it under load; else look at seat, "
-            "slot, riser and BIOS"
-          : "",
-      "%.1f GT/s x%u of %.1f GT/s x%u", link.gt_per_s, link.width, link.max_gt_per_s,
-      link.max_width);
+  struct device_link link;
+  char text[DEVICE_LINK_BYTES];
+  nvml_read_link(nvml, "/", &link);
+  const bool lesser = device_link_lesser(&link);
+  if (link.gt_per_s <= 0 && link.width == 0)
+    say(all, "GPU link", INSPECT_GOOD, "", "neither NVML nor /sys/bus/pci tells of it");
+  else
+    say(all, "GPU link", lesser ? INSPECT_WARN : INSPECT_GOOD,
+        lesser
+            ? "an idle GPU slows it down: refill calibrate tells it under load; else look at seat, "
+              "slot, riser and BIOS"
+            : "",
+        "%s", device_link_text(&link, text));
+}
+
+/* " 1980 MHz" or " ?" */
+static const char *reading(char text[24], double value, const char *unit) {
+  if (isnan(value))
+    snprintf(text, 24, " ?");
+  else
+    snprintf(text, 24, " %.0f %s", value, unit);
+  return text;
+}
+
+static void look_at_state(struct inspection *all, const struct nvml *nvml) {
+  struct nvml_state state;
+  char sm[24], memory[24], power[24], heat[24];
+  nvml_read(nvml, &state);
+  const char *reason = nvml_reason_name(state.reasons);
+  const char *advice = "";
+  if (!state.reasons_known) advice = "on a MIG slice, a vGPU or in a container the host may tell";
+  if (*reason) advice = "let the GPU cool, or lift its limits, before measuring";
+  say(all, "NVML", *advice ? INSPECT_WARN : INSPECT_GOOD, advice,
+      "%s: SM%s, memory%s, power%s, heat%s%s%s", nvml->library.path,
+      reading(sm, state.sm_hz * 1e-6, "MHz"), reading(memory, state.memory_hz * 1e-6, "MHz"),
+      reading(power, state.power_w, "W"), reading(heat, state.temperature_c, "C"),
+      *reason               ? ", held down: "
+      : state.reasons_known ? ""
+                            : ", what holds it down: ?",
+      reason);
 }
 
 static void look_at_nvml(struct inspection *all) {
   struct nvml nvml = {0};
-  struct nvml_state state;
   struct error error = {0};
-  int failed = nvml_open(&nvml, all->gpu.pci_bus_id, &error);
-  if (!failed) failed = nvml_read(&nvml, &state, &error);
-  if (failed) {
+  if (nvml_open(&nvml, all->gpu.pci_bus_id, &error))
     say(all, "NVML", INSPECT_WARN, "install the driver's libnvidia-ml.so.1: clocks stay unknown",
         "%s", error.message);
-  } else {
-    const char *reason = nvml_reason_name(state.reasons);
-    say(all, "NVML", *reason ? INSPECT_WARN : INSPECT_GOOD,
-        *reason ? "let the GPU cool, or lift its limits, before measuring" : "",
-        "%s: SM %u MHz, memory %u MHz, %.0f W, %u C%s%s", nvml.library.path, state.sm_mhz,
-        state.memory_mhz, state.power_w, state.temperature_c, *reason ? ", held down: " : "",
-        reason);
-    look_at_link(all, &nvml);
-  }
+  else
+    look_at_state(all, &nvml);
+  look_at_link(all, &nvml);
   nvml_close(&nvml);
 }
 

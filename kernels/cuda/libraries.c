@@ -44,9 +44,25 @@ static int try_variable(struct library *library, const char *variable, const cha
   return try_pattern(library, directory, file);
 }
 
+/* Of each directory in PATH: a python there may be that of an environment which no variable names.
+ */
+static int try_path(struct library *library, const char *below, const char *file) {
+  const char *at = getenv("PATH");
+  char directory[PATH_MAX];
+  while (at && *at) {
+    const int n = (int)strcspn(at, ":");
+    const int length = snprintf(directory, sizeof directory, "%.*s/%s", n, at, below);
+    if (n > 0 && length > 0 && (size_t)length < sizeof directory &&
+        try_pattern(library, directory, file) == 0)
+      return 0;
+    at += n + (at[n] == ':');
+  }
+  return -ENOENT;
+}
+
 static int search(struct library *library, const char *file) {
   static const struct {
-    const char *variable, *below; /* variable NULL: `below` is absolute */
+    const char *variable, *below; /* variable NULL: `below` is absolute; "PATH": of each of it */
   } places[] = {
       {"CUDA_HOME", "lib64"},
       {NULL, "/usr/local/cuda*/lib64"},
@@ -54,15 +70,25 @@ static int search(struct library *library, const char *file) {
       {"VIRTUAL_ENV", "lib/python3*/site-packages/nvidia/*/lib"},
       {"CONDA_PREFIX", "lib"},
       {"CONDA_PREFIX", "lib/python3*/site-packages/nvidia/*/lib"},
+      {"PATH", "../lib/python3*/site-packages/nvidia/*/lib"},
       {"HOME", ".local/lib/python3*/site-packages/nvidia/*/lib"},
       {NULL, "/usr/local/lib/python3*/*-packages/nvidia/*/lib"},
       {NULL, "/usr/lib/python3*/*-packages/nvidia/*/lib"},
+      {"PWD", ".venv/lib/python3*/site-packages/nvidia/*/lib"},
+      {"PWD", "*/lib/python3*/site-packages/nvidia/*/lib"},
+      {"HOME", ".venv/lib/python3*/site-packages/nvidia/*/lib"},
+      {"HOME", "*/lib/python3*/site-packages/nvidia/*/lib"},
+      {"HOME", "*/.venv/lib/python3*/site-packages/nvidia/*/lib"},
+      {"HOME", "*/envs/*/lib/python3*/site-packages/nvidia/*/lib"},
+      {NULL, "/opt/*/lib/python3*/site-packages/nvidia/*/lib"},
+      {NULL, "/opt/*/.venv/lib/python3*/site-packages/nvidia/*/lib"},
   };
   if (try_load(library, file) == 0) return 0;
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-    int failed = places[i].variable
-                     ? try_variable(library, places[i].variable, places[i].below, file)
-                     : try_pattern(library, places[i].below, file);
+    const char *variable = places[i].variable, *below = places[i].below;
+    int failed = !variable                       ? try_pattern(library, below, file)
+                 : strcmp(variable, "PATH") == 0 ? try_path(library, below, file)
+                                                 : try_variable(library, variable, below, file);
     if (!failed) return 0;
   }
   return -ENOENT;
@@ -84,6 +110,11 @@ int library_open(struct library *library, const char *file, const char *director
                    "python's site-packages/nvidia: install it, or name its directory with "
                    "--cuda-libdir",
                    file);
+}
+
+void library_find(const struct library *library, struct library_symbol symbol) {
+  void *found = dlsym(library->handle, symbol.name);
+  memcpy(symbol.member, &found, sizeof found);
 }
 
 int library_resolve(const struct library *library, const struct library_symbol *symbols, size_t n,

@@ -1,7 +1,9 @@
 /*
  * The GPU's clocks, power, what holds them down, and its PCIe link, by NVIDIA's management
  * library: loaded at run time, found by PCI address (its numbering is not the driver's). Only
- * read, never set. Optional: without it nothing is known, and nothing fails.
+ * read, never set. Optional: without it nothing is known, and nothing fails. Each reading stands
+ * alone: on a MIG slice, a vGPU, in a locked-down container or by a library of another version some
+ * are refused or missing, and the others are told.
  */
 #ifndef REFILL_KERNELS_CUDA_NVML_H
 #define REFILL_KERNELS_CUDA_NVML_H
@@ -9,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/device_link.h"
 #include "kernels/cuda/libraries.h"
 
 typedef int nvml_result;
@@ -41,32 +44,30 @@ enum {
 struct nvml {
   struct library library;
   nvml_device device; /* NULL: nothing can be read */
-#define NVML_MEMBER(member, symbol, parameters) nvml_result(*member) parameters;
+  char pci_bus_id[32];
+#define NVML_MEMBER(member, symbol, parameters) nvml_result(*member) parameters; /* or NULL */
   NVML_TABLE(NVML_MEMBER)
 #undef NVML_MEMBER
 };
 
+/* NaN, and reasons_known false, for what is not told. */
 struct nvml_state {
-  unsigned sm_mhz, memory_mhz, temperature_c;
-  double power_w;
+  double sm_hz, memory_hz, power_w, temperature_c;
+  bool reasons_known;
   uint64_t reasons; /* NVML_REASON_*; idle and application limits are not among them */
 };
 
-/* The PCIe link as it is now, which an idle GPU slows down, and at most in this slot. */
-struct nvml_link {
-  double gt_per_s, max_gt_per_s; /* of each lane */
-  unsigned width, max_width;     /* lanes */
-};
-
-/* Loads the library and finds the device; -ENOTSUP where that is not possible. */
+/* Loads the library and finds the device; -ENOTSUP where that is not possible, and then too the
+ * readings may be asked for. */
 int nvml_open(struct nvml *nvml, const char *pci_bus_id, struct error *error);
 void nvml_close(struct nvml *nvml);
 
-/* What it reads at this moment (some 10 us); -ENOTSUP where nothing can be read. */
-int nvml_read(const struct nvml *nvml, struct nvml_state *state, struct error *error);
+/* What it reads at this moment (some 10 us), which is nothing where it could not be opened. */
+void nvml_read(const struct nvml *nvml, struct nvml_state *state);
 
-/* -ENOTSUP where that is not told: in a virtual machine, of a MIG slice. */
-int nvml_read_link(const struct nvml *nvml, struct nvml_link *link, struct error *error);
+/* The PCIe link as it is now, which an idle GPU slows down, and at most in this slot. What NVML
+ * does not tell comes from sysfs below `root`, also where NVML could not be opened. */
+void nvml_read_link(const struct nvml *nvml, const char *root, struct device_link *link);
 
 /* "power cap", "heat", ... or "" where nothing holds the clocks down. */
 const char *nvml_reason_name(uint64_t reasons);

@@ -2,6 +2,7 @@
  * What opening the cuda device obtained, and what it had to give up: for `info`, and so for every
  * result.
  */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,9 +13,10 @@
 static void describe_clocks(const struct cuda *cuda, char *text, size_t bytes) {
   struct nvml_state state;
   text[0] = '\0';
-  if (nvml_read(&cuda->nvml, &state, NULL) != 0) return;
+  nvml_read(&cuda->nvml, &state);
+  if (isnan(state.sm_hz)) return;
   const char *reason = nvml_reason_name(state.reasons);
-  snprintf(text, bytes, ", SM at %u MHz%s%s%s", state.sm_mhz, *reason ? " (" : "", reason,
+  snprintf(text, bytes, ", SM at %.0f MHz%s%s%s", state.sm_hz * 1e-6, *reason ? " (" : "", reason,
            *reason ? ")" : "");
 }
 
@@ -46,10 +48,22 @@ static void tell_degraded(struct cuda *cuda) {
     cuda_degrade(cuda, "REFILL_CUDA_SYNC=1 waits for each call: no time here means anything");
 }
 
-static struct device_region region_of(const struct pinned *pinned) {
+/* Of the buffers in use. */
+static struct device_region region_of(const struct pinned *pinned, enum device_region_use use) {
   return (struct device_region){.address = pinned_at(pinned, 0),
-                                .bytes = pinned->buffer_bytes * (size_t)pinned->n_buffers,
-                                .on_device = pinned->on_device};
+                                .bytes = pinned_bytes(pinned),
+                                .on_device = pinned->on_device,
+                                .use = use};
+}
+
+/* Fewer buffers than were asked for, or none of them pinned. */
+static void tell_refused(struct cuda *cuda, const struct pinned *memory, const char *name) {
+  if (memory->given_up)
+    cuda_degrade(cuda, "%s not pinned, copies at about half the rate: %.105s", name,
+                 memory->refused);
+  else if (memory->refused[0])
+    cuda_degrade(cuda, "%s for %d of %d layers, more cannot be pinned: %.90s", name,
+                 memory->n_buffers, memory->n_mapped, memory->refused);
 }
 
 void cuda_tell_pinned(struct cuda *cuda) {
@@ -61,7 +75,7 @@ void cuda_tell_pinned(struct cuda *cuda) {
              {&cuda->small_memory, "token buffers"}};
   const struct pinned *landing = &cuda->landing;
   struct device_info *info = &cuda->device.info;
-  bool refused = false;
+  bool given_up = false;
   snprintf(info->description + cuda->described_bytes,
            sizeof info->description - cuda->described_bytes, ", landing buffers %s",
            landing->on_device    ? "on the GPU"
@@ -72,12 +86,15 @@ void cuda_tell_pinned(struct cuda *cuda) {
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     const struct pinned *memory = all[i].memory;
     info->pinned_s += memory->registered_s;
-    if (memory->registered) info->pinned_bytes += memory->memory.bytes; /* 0 on the GPU */
-    if (memory->refused[0] && !refused)
-      cuda_degrade(cuda, "%s not pinned, copies at about half the rate: %.105s", all[i].name,
-                   memory->refused);
-    refused = refused || memory->refused[0];
+    if (memory->registered && !memory->on_device) info->pinned_bytes += pinned_bytes(memory);
+    if (!given_up) tell_refused(cuda, memory, all[i].name); /* of what is not pinned, the first */
+    given_up = given_up || memory->given_up;
   }
+  info->window = cuda->landing.n_buffers;
+  info->write_window = cuda->leaving.n_buffers;
+  cuda->device.regions[0] = region_of(&cuda->landing, DEVICE_REGION_LANDING);
+  cuda->device.regions[1] = region_of(&cuda->leaving, DEVICE_REGION_LEAVING);
+  cuda->device.n_regions = 2;
 }
 
 void cuda_describe(struct cuda *cuda) {
@@ -102,9 +119,6 @@ void cuda_describe(struct cuda *cuda) {
   info->weight_sets = cuda->plan.weight_sets;
   info->chunk_tokens = cuda->plan.chunk_tokens;
   info->memory_bytes = cuda->plan.total_bytes;
-  cuda->device.regions[0] = region_of(&cuda->landing);
-  cuda->device.regions[1] = region_of(&cuda->leaving);
-  cuda->device.n_regions = 2;
   tell_degraded(cuda);
   cuda_tell_pinned(cuda);
 }

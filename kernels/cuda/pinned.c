@@ -37,12 +37,17 @@ static char *piece_address(const struct pinned *pinned, size_t n) {
          n % per_buffer * pinned->piece_bytes;
 }
 
-void pinned_unregister(struct pinned *pinned) {
-  if (pinned->on_device) return;
-  while (pinned->n_registered > 0) {
+/* Gives pieces back, last first, until n are left. */
+static void keep(struct pinned *pinned, size_t n) {
+  while (pinned->n_registered > n) {
     pinned->n_registered--;
     (void)pinned->gpu->driver.host_unregister(piece_address(pinned, pinned->n_registered));
   }
+}
+
+void pinned_unregister(struct pinned *pinned) {
+  if (pinned->on_device) return;
+  keep(pinned, 0);
   pinned->registered = false;
   pinned->registered_s = 0;
 }
@@ -69,38 +74,58 @@ static int register_piece(struct pinned *pinned, size_t i, struct error *error) 
   if (failed) return failed;
   pinned->n_registered++;
   failed = check_kind(pinned, piece, error);
-  return failed ? failed : check_kind(pinned, piece + bytes - 1, error);
+  if (!failed) failed = check_kind(pinned, piece + bytes - 1, error);
+  if (failed) keep(pinned, i);
+  return failed;
+}
+
+/* Of the first n buffers, and of no other. */
+static int register_buffers(struct pinned *pinned, int n, struct error *error) {
+  const size_t wanted = pieces_of_buffer(pinned) * (size_t)n;
+  int failed = 0;
+  keep(pinned, wanted);
+  while (pinned->n_registered < wanted && !failed)
+    failed = register_piece(pinned, pinned->n_registered, error);
+  return failed;
 }
 
 /* "; ulimit -l is 8192, this takes 2097152" (KiB both) where that may be why; "" else. */
 static void hint_limit(const struct pinned *pinned, char *text, size_t bytes) {
   struct rlimit limit;
   text[0] = '\0';
-  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= pinned->memory.bytes) return;
+  const size_t wanted = pinned_bytes(pinned);
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= wanted) return;
   snprintf(text, bytes, "; ulimit -l is %llu, this takes %zu",
-           (unsigned long long)limit.rlim_cur / 1024, (pinned->memory.bytes + 1023) / 1024);
+           (unsigned long long)limit.rlim_cur / 1024, (wanted + 1023) / 1024);
+}
+
+/* The first refusal, since that is of what was asked for. */
+static void refuse(struct pinned *pinned, const struct error *why) {
+  char hint[64];
+  if (pinned->refused[0]) return;
+  hint_limit(pinned, hint, sizeof hint);
+  snprintf(pinned->refused, sizeof pinned->refused, "%.100s%s", why->message, hint);
 }
 
 void pinned_register(struct pinned *pinned) {
-  const size_t n = pieces_of_buffer(pinned) * (size_t)pinned->n_buffers;
   const double start_s = clock_now_s();
-  struct error error = {0};
-  int failed = 0;
-  if (pinned->registered || pinned->refused[0]) return;
-  for (size_t i = 0; i < n && !failed; i++) failed = register_piece(pinned, i, &error);
-  if (failed) {
-    char hint[64];
-    pinned_unregister(pinned);
-    hint_limit(pinned, hint, sizeof hint);
-    snprintf(pinned->refused, sizeof pinned->refused, "%.100s%s", error.message, hint);
-  }
+  int n = pinned->n_buffers, failed = 0;
+  if (pinned->registered || pinned->given_up) return;
+  do {
+    struct error error = {0};
+    failed = register_buffers(pinned, n, &error);
+    if (failed) refuse(pinned, &error);
+  } while (failed && (n /= 2) > 0);
+  if (failed) keep(pinned, 0);
+  pinned->given_up = failed != 0;
   pinned->registered = !failed;
+  if (!failed) pinned->n_buffers = n;
   pinned->registered_s = clock_now_s() - start_s;
 }
 
 int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
                 size_t stride_bytes, const struct placement *placement, struct error *error) {
-  *pinned = (struct pinned){.gpu = gpu, .n_buffers = n_buffers};
+  *pinned = (struct pinned){.gpu = gpu, .n_mapped = n_buffers, .n_buffers = n_buffers};
   pinned->buffer_bytes = memory_round_up(bytes, PAGE_BYTES);
   pinned->piece_bytes = pinned_piece_bytes(stride_bytes);
   const size_t total = pinned->buffer_bytes * (size_t)n_buffers;
@@ -119,7 +144,8 @@ int pinned_open(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buff
 int pinned_open_device(struct pinned *pinned, struct gpu *gpu, size_t bytes, int n_buffers,
                        size_t stride_bytes, driver_stream stream, struct error *error) {
   const size_t total = pinned_device_bytes(bytes, n_buffers);
-  *pinned = (struct pinned){.gpu = gpu, .n_buffers = n_buffers, .on_device = true};
+  *pinned =
+      (struct pinned){.gpu = gpu, .n_mapped = n_buffers, .n_buffers = n_buffers, .on_device = true};
   pinned->buffer_bytes = memory_round_up(bytes, PINNED_DEVICE_ALIGNMENT);
   pinned->piece_bytes = pinned_piece_bytes(stride_bytes);
   int failed = gpu_check(gpu, gpu->driver.memory_alloc(&pinned->taken, total), error,

@@ -1,7 +1,9 @@
 /*
  * Host memory that storage reads into and the GPU copies from: huge pages,
  * registered with CUDA in pieces, so that copies run beside everything else at the link's
- * speed. Where registering fails the memory is used as it is, and `refused` says why.
+ * speed. Where registering all buffers fails, half as many are tried, down to one: a shorter ring
+ * that copies at the link's speed is worth more than a longer one that does not. Where not even one
+ * can be registered the memory is used as it is. `refused` says why.
  *
  * Mapped and registered in two steps: between them storage registers the same memory with io_uring,
  * since kernels have refused that for memory which a driver had mapped before.
@@ -29,11 +31,13 @@ struct pinned {
   driver_pointer taken;  /* what was allocated for them */
   size_t buffer_bytes;   /* distance between buffers */
   size_t piece_bytes; /* a copy never crosses a multiple of this, counted from its buffer's start */
-  int n_buffers;
+  int n_mapped;       /* buffers that there are */
+  int n_buffers;      /* of them in use: layers share them by turns */
   size_t n_registered; /* pieces, in order of address */
   bool registered;     /* with CUDA; or on_device */
+  bool given_up;       /* not one can be: they are used as they are, and it is not tried again */
   double registered_s; /* that registering took, or failing to */
-  char refused[160];
+  char refused[160];   /* why not all of them could be; "" they could */
 };
 
 /* Maps n_buffers of at least `bytes` each, in pages of stride_bytes, zero-filled: usable memory,
@@ -52,15 +56,22 @@ static inline size_t pinned_device_bytes(size_t bytes, int n_buffers) {
          PINNED_DEVICE_ALIGNMENT;
 }
 
-/* Registers all of it with CUDA, and asks CUDA of both ends of each piece whether it takes them for
- * pinned memory of the host. All or nothing: else `refused` says why, and it is not tried again.
- * Does nothing to what is registered, or on_device. Takes seconds where there are many GB. */
+/* Registers the buffers in use with CUDA, and asks CUDA of both ends of each piece whether it takes
+ * them for pinned memory of the host. Where that is refused, half as many are in use from here on
+ * and are registered, or a half of those; where none can be, all stay in use as they are.
+ * Does nothing to what is registered, given up, or on_device. Takes seconds where there are many
+ * GB. */
 void pinned_register(struct pinned *pinned);
 
 /* Gives it back, in reverse; nothing may be copied from or to it at this moment. */
 void pinned_unregister(struct pinned *pinned);
 
 void pinned_close(struct pinned *pinned);
+
+/* Bytes of the buffers in use. */
+static inline size_t pinned_bytes(const struct pinned *pinned) {
+  return pinned->buffer_bytes * (size_t)pinned->n_buffers;
+}
 
 /* A buffer's address; one of the GPU's where on_device. */
 void *pinned_at(const struct pinned *pinned, int buffer);

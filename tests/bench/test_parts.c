@@ -28,7 +28,7 @@ static int probe(struct device *device, enum device_probe what, int64_t n_new, i
 }
 
 static void condition(struct device *device, struct device_condition *now) {
-  *now = (struct device_condition){.known = true, .link = {.gt_per_s = 16, .width = 8}};
+  *now = (struct device_condition){.link = {.gt_per_s = 16, .width = 8}};
   if (((struct fake *)device)->hot) snprintf(now->held_down, sizeof now->held_down, "heat");
 }
 

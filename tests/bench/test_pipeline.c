@@ -191,6 +191,51 @@ Test(pipeline, stored_kv_is_found_again_and_not_made_twice, .timeout = 60) {
   fixture_close(&first);
 }
 
+/* Another pipeline over the same device, as each queue depth of a sweep has one. */
+static void reopen(struct fixture *fixture) {
+  struct rig *rig = &fixture->rig;
+  struct error error = {0};
+  pipeline_close(rig->pipeline);
+  cr_assert_eq(rig_open_pipeline(rig, rig->source, rig->sink, &rig->pipeline, &error), 0, "%s",
+               error.message);
+}
+
+/* What could not be pinned is not used: the device has fewer buffers than were asked for. */
+Test(pipeline, it_keeps_to_the_buffers_that_the_device_has, .timeout = 60) {
+  struct fixture fixture = {0};
+  open_or_fail(&fixture, LINE);
+  cr_expect_eq(pipeline_config(fixture.rig.pipeline)->window, 2, "as asked for");
+  fixture.rig.device->info.window = 1;
+  fixture.rig.device->info.write_window = 5;
+  reopen(&fixture);
+  cr_expect_eq(pipeline_config(fixture.rig.pipeline)->window, 1);
+  cr_expect_eq(pipeline_config(fixture.rig.pipeline)->write_window, 1, "no more than asked for");
+  fixture_close(&fixture);
+}
+
+/* Reader and writer each register their own side: requests of the other are then unregistered. */
+Test(pipeline, each_side_is_registered_where_it_is_used, .timeout = 60) {
+  struct fixture fixture = {0};
+  struct pipeline_run out;
+  struct error error = {0};
+  open_or_fail(&fixture, LINE);
+  const struct io_engine_info *info = pipeline_reader_info(fixture.rig.pipeline);
+  const char *at = strstr(info->description, "buffers ");
+  if (!at || strncmp(at, "buffers registered", 18) != 0) cr_skip_test("%s", info->description);
+  pipeline_run_init(&out, fixture_shape.layers);
+  for (enum device_region_use use = DEVICE_REGION_BOTH; use <= DEVICE_REGION_LEAVING; use++) {
+    fixture.rig.device->regions[0].use = use;
+    reopen(&fixture);
+    cr_assert_eq(run(&fixture, LEG_ALL, 256, false, &out, &error), 0, "%s", error.message);
+    cr_expect_eq(pipeline_reader_info(fixture.rig.pipeline)->unregistered_count > 0,
+                 use == DEVICE_REGION_LEAVING, "reader, %d", (int)use);
+    cr_expect_eq(pipeline_writer_info(fixture.rig.pipeline)->unregistered_count > 0,
+                 use == DEVICE_REGION_LANDING, "writer, %d", (int)use);
+  }
+  pipeline_run_free(&out);
+  fixture_close(&fixture);
+}
+
 Test(pipeline, intervals_are_service_times) {
   struct pipeline_run out;
   pipeline_run_init(&out, 2);

@@ -8,7 +8,6 @@
 
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/lt.h"
-#include "kernels/cuda/nvml.h"
 
 static char directory[] = "/tmp/refill-libraries-XXXXXX";
 
@@ -106,44 +105,42 @@ Test(cuda_libraries, cudnn_without_its_functions_is_refused) {
   cr_expect_not_null(strstr(error.message, "has no cudnn"), "%s", error.message);
 }
 
-Test(cuda_libraries, nvml_reads_what_holds_the_clocks_down_and_the_link) {
-  struct nvml nvml;
-  struct nvml_state state;
-  struct nvml_link link;
+/* An environment whose python is in PATH, and which no variable names. */
+Test(cuda_libraries, found_in_the_environment_of_a_python_in_the_path) {
+  char command[256], path[128];
+  struct library library;
   struct error error = {0};
-  stand_in("libnvidia-ml.so.1",
-           "int nvmlInit_v2(void) { return 0; } int nvmlShutdown(void) { return 0; }"
-           "int nvmlDeviceGetHandleByPciBusId_v2(const char *i, void **d) {"
-           "  *d = (void *)8; return i[0] == 65 ? 0 : 6; }"
-           "int nvmlDeviceGetClockInfo(void *d, int t, unsigned *m) { *m = 1000 * t; return 0; }"
-           "int nvmlDeviceGetPowerUsage(void *d, unsigned *p) { *p = 650500; return 0; }"
-           "int nvmlDeviceGetTemperature(void *d, int s, unsigned *t) { *t = 61; return 0; }"
-           "int nvmlDeviceGetCurrentClocksThrottleReasons(void *d, unsigned long long *r) {"
-           "  *r = 5; return 0; }"
-           "int nvmlDeviceGetCurrPcieLinkGeneration(void *d, unsigned *g) { *g = 4; return 0; }"
-           "int nvmlDeviceGetMaxPcieLinkGeneration(void *d, unsigned *g) { *g = 5; return 0; }"
-           "int nvmlDeviceGetCurrPcieLinkWidth(void *d, unsigned *w) { *w = 8; return 0; }"
-           "int nvmlDeviceGetMaxPcieLinkWidth(void *d, unsigned *w) { *w = 16; return 0; }");
-  cr_assert_eq(setenv("CUDA_HOME", directory, 1), 0);
-  char command[192];
-  snprintf(command, sizeof command, "mkdir %s/lib64 && cp %s/lib*.so.1 %s/lib64", directory,
-           directory, directory);
+  stand_in("libthing.so.7", "int thing;");
+  snprintf(command, sizeof command,
+           "cd %s && mkdir -p bin lib/python3.12/site-packages/nvidia/x/lib && mv libthing.so.7 "
+           "lib/python3.12/site-packages/nvidia/x/lib",
+           directory);
   cr_assert_eq(system(command), 0);
-  cr_assert_eq(nvml_open(&nvml, "A:00", &error), 0, "%s", error.message);
-  cr_assert_eq(nvml_read(&nvml, &state, &error), 0, "%s", error.message);
-  cr_expect_eq(state.sm_mhz, 1000);
-  cr_expect_eq(state.memory_mhz, 2000);
-  cr_expect_float_eq(state.power_w, 650.5, 1e-9);
-  cr_expect_str_eq(nvml_reason_name(state.reasons), "power cap", "idle (1) is no reason");
-  cr_assert_eq(nvml_read_link(&nvml, &link, &error), 0, "%s", error.message);
-  cr_expect_eq(link.gt_per_s, 16);
-  cr_expect_eq(link.max_gt_per_s, 32);
-  cr_expect_eq(link.width, 8);
-  cr_expect_eq(link.max_width, 16);
-  nvml_close(&nvml);
-  cr_expect_eq(nvml_open(&nvml, "B:00", &error), -ENOTSUP);
-  cr_expect_eq(nvml_read(&nvml, &state, NULL), -ENOTSUP);
-  cr_expect_eq(nvml_read_link(&nvml, &link, NULL), -ENOTSUP);
+  cr_assert_eq(setenv("PATH", "/nowhere::/usr/bin", 1), 0);
+  cr_assert_eq(library_open(&library, "libthing.so.7", NULL, &error), -ENOTSUP);
+  snprintf(path, sizeof path, "/nowhere::%s/bin:/usr/bin", directory);
+  cr_assert_eq(setenv("PATH", path, 1), 0);
+  cr_assert_eq(library_open(&library, "libthing.so.7", NULL, &error), 0, "%s", error.message);
+  cr_expect_not_null(strstr(library.path, directory), "%s", library.path);
+}
+
+/* One in the user's own folders, whose name begins with a dot or not. */
+Test(cuda_libraries, found_in_environments_below_home) {
+  static const char *const places[] = {".venv", "torch", "work/.venv", "conda/envs/gpu"};
+  for (int i = 0; i < 4; i++) {
+    char command[400], file[32];
+    struct library library;
+    struct error error = {0};
+    snprintf(file, sizeof file, "libthing.so.%d", 20 + i);
+    stand_in(file, "int thing;");
+    snprintf(command, sizeof command,
+             "cd %s && mkdir -p %s/lib/python3.11/site-packages/nvidia/x/lib && mv %s "
+             "%s/lib/python3.11/site-packages/nvidia/x/lib",
+             directory, places[i], file, places[i]);
+    cr_assert_eq(system(command), 0);
+    cr_assert_eq(setenv("HOME", directory, 1), 0);
+    cr_expect_eq(library_open(&library, file, NULL, &error), 0, "%s", error.message);
+  }
 }
 
 /* As pip lays them out; the directory that is named holds cuDNN only. */

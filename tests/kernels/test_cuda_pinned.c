@@ -7,11 +7,12 @@
 
 #include "kernels/cuda/pinned.h"
 
-static int registered, refuse_from;
+static int registered, refuse_from, n_calls;
 static void *last_unregistered;
 
 static driver_result fake_register(void *address, size_t bytes, unsigned flags) {
   (void)address, (void)bytes, (void)flags;
+  n_calls++;
   if (registered >= refuse_from) return DRIVER_OUT_OF_MEMORY;
   registered++;
   return DRIVER_SUCCESS;
@@ -45,7 +46,7 @@ static void make(struct gpu *gpu) {
   kind = DRIVER_MEMORY_HOST;
   n_kinds_asked = 0;
   cr_assert_eq(pthread_mutex_init(&gpu->lock, NULL), 0);
-  registered = 0;
+  registered = n_calls = 0;
   refuse_from = 100;
 }
 
@@ -85,14 +86,45 @@ Test(cuda_pinned, a_refusal_leaves_usable_memory_and_says_why) {
   struct pinned pinned;
   struct error error = {0};
   make(&gpu);
-  refuse_from = 2;
-  cr_assert_eq(pinned_open(&pinned, &gpu, 4096, 3, 4096, NULL, &error), 0, "%s", error.message);
+  refuse_from = 1;
+  cr_assert_eq(pinned_open(&pinned, &gpu, 12288, 3, 4096, NULL, &error), 0, "%s", error.message);
+  pinned.piece_bytes = 4096; /* three a buffer: not one buffer can be registered as a whole */
   pinned_register(&pinned);
   cr_expect_not(pinned.registered);
+  cr_expect(pinned.given_up);
   cr_expect_eq(registered, 0, "the pieces that were registered are given back");
+  cr_expect_eq(pinned.n_buffers, 3, "all buffers are used as they are");
   cr_expect_not_null(strstr(pinned.refused, "cuMemHostRegister"), "%s", pinned.refused);
-  memset(pinned_at(&pinned, 0), 1, 3 * 4096);
+  memset(pinned_at(&pinned, 2), 1, 4096);
+  const int calls = n_calls;
+  pinned_register(&pinned);
+  cr_expect_eq(n_calls, calls, "it is not tried again");
   pinned_close(&pinned);
+}
+
+/* Halves of the ring, until one can be registered as a whole. */
+Test(cuda_pinned, where_not_all_can_be_registered_fewer_are_used) {
+  const struct {
+    int n, allowed, used;
+  } cases[] = {{8, 8, 8}, {8, 7, 4}, {8, 4, 4}, {8, 3, 2}, {8, 1, 1}, {5, 4, 2}, {3, 2, 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct gpu gpu;
+    struct pinned pinned;
+    make(&gpu);
+    refuse_from = cases[i].allowed;
+    cr_assert_eq(pinned_open(&pinned, &gpu, 8192, cases[i].n, 4096, NULL, NULL), 0);
+    for (int again = 0; again < 2; again++) { /* of the next pipeline */
+      pinned_register(&pinned);
+      cr_expect(pinned.registered, "case %zu", i);
+      cr_expect_eq(pinned.n_buffers, cases[i].used, "case %zu: %d", i, pinned.n_buffers);
+      cr_expect_eq(registered, cases[i].used, "case %zu: %d", i, registered);
+      cr_expect_eq(pinned_bytes(&pinned), 8192 * (size_t)cases[i].used);
+      cr_expect_eq(pinned.refused[0] == '\0', cases[i].allowed >= cases[i].n, "case %zu", i);
+      pinned_unregister(&pinned);
+      cr_expect_eq(registered, 0, "case %zu", i);
+    }
+    pinned_close(&pinned);
+  }
 }
 
 Test(cuda_pinned, it_can_be_given_back_and_registered_again) {

@@ -60,16 +60,33 @@ expects 0 "calibrate: no memory beyond the L2 cache, so neither its rate nor col
   not any(p["part"] == "memory copy" or p["cold_s"] or p["of_copy"] for p in r["parts"])
   and any("beyond the L2" in d for d in r["rig"]["device"]["degraded"])'
 
-for function in nvmlInit_v2 \
-  nvmlDeviceGetCurrentClocksThrottleReasons; do
-  run "$N" VGPU_NVML_REFUSES=$function VGPU_NVML_REASONS=0x4 -- "${S[@]}"
-  expects 0 "$function is refused: clocks are not known" \
-    'condition["held_down_runs"] == 0 and condition.get("sm_hz") is None'
-done
-run "$OLD" VGPU_NVML_REASONS=0x4 -- "${S[@]}"
-expects 0 "a library without a function" 'condition.get("sm_hz") is None'
+# What one call does not tell is null, and nothing else is: as on a MIG slice, a vGPU, in a
+# locked-down container.
+readings='{"sm_hz", "sm_hz_low", "memory_hz", "power_w", "temperature_c", "held_down",
+  "link_gt_per_s", "link_max_gt_per_s", "link_width", "link_max_width"}'
+untold() { # fields what
+  expects 0 "$2" '{k for k in '"$readings"' if condition[k] is None} == set("'"$1"'".split())
+    and condition["runs"] > 0'
+}
+refused() { # functions fields-that-are-null
+  run "$N" VGPU_NVML_REFUSES="$1" -- "${S[@]}"
+  untold "$2" "refused: $1"
+}
+all="sm_hz sm_hz_low memory_hz power_w temperature_c held_down"
+link="link_gt_per_s link_max_gt_per_s link_width link_max_width"
+refused nvmlDeviceGetClockInfo "sm_hz sm_hz_low memory_hz"
+refused nvmlDeviceGetPowerUsage power_w
+refused nvmlDeviceGetTemperature temperature_c
+refused nvmlDeviceGetCurrentClocksThrottleReasons held_down
+refused nvmlDeviceGetCurrPcieLinkGeneration,nvmlDeviceGetMaxPcieLinkWidth \
+  "link_gt_per_s link_max_width"
+refused nvmlDeviceGetHandleByPciBusId_v2 "$all $link"
+run "$OLD" -- "${S[@]}"
+untold held_down "a library without a function"
 run -- "${S[@]}"
-expects 0 "no library" 'condition.get("sm_hz") is None'
+untold "$all $link" "no library"
+run "$N" VGPU_NVML_REFUSES=nvmlDeviceGetPowerUsage VGPU_NVML_REASONS=0x4 -- "${S[@]}"
+expects 0 "held down all the same" 'condition["held_down"] == "power cap" and "held-down" in warned'
 
 run "$N" VGPU_NVML_REASONS=0x40 -- doctor
 expects "$code" "doctor: a hot GPU" 'checks["NVML"]["verdict"] == "warn"
@@ -78,7 +95,11 @@ run "$N" -- doctor
 expects "$code" "doctor: a cool one" 'checks["NVML"]["verdict"] == "ok"'
 run "$OLD" -- doctor
 expects "$code" "doctor: a library without a function" 'checks["NVML"]["verdict"] == "warn"
-  and checks["NVML"]["advice"]'
+  and checks["NVML"]["advice"] and "SM 1980 MHz" in checks["NVML"]["found"]
+  and checks["GPU link"]["verdict"] == "ok"'
+run "$N" VGPU_NVML_REFUSES=nvmlDeviceGetClockInfo -- doctor
+expects "$code" "doctor: clocks that are not told" 'checks["NVML"]["verdict"] == "ok"
+  and "SM ?, memory ?, power 300 W, heat 45 C" in checks["NVML"]["found"]'
 
 echo "$n checks of the GPU's condition on the virtual GPU, $failed failed"
 [ $failed -eq 0 ]
