@@ -84,6 +84,12 @@ int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *targ
   geometry->n_units = bytes / geometry->unit_bytes;
   geometry->n_writes = bytes / geometry->write_bytes;
   geometry->n_hold = hold_count(geometry, setting, target->n_members);
+  if (geometry->n_units > UINT32_MAX)
+    return error_set(
+        error, -EINVAL,
+        "%llu pages of %llu bytes are more than can be walked in a shuffled order: use "
+        "larger pages or a smaller --working-set",
+        (unsigned long long)geometry->n_units, (unsigned long long)geometry->unit_bytes);
   if (geometry->n_units > 0) return 0;
   return error_set(error, -EINVAL, "pages of %llu bytes do not fit the %llu bytes of %s",
                    (unsigned long long)geometry->unit_bytes, (unsigned long long)bytes,

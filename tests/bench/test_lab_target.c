@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bench/measure/lab_target.h"
+#include "bench/measure/lab_pass.h"
 #include "tests/bench/bench_test.h"
 
 #define WORKING_SET ((uint64_t)4 << 20)
@@ -77,4 +77,17 @@ Test(lab_target, a_lab_file_named_by_its_path_obeys_the_working_set) {
   cr_expect_not_null(target.members[0].data, "known by its CRCs");
   cr_expect_eq(target.working_set_bytes, WORKING_SET / 2);
   lab_target_close(&target);
+}
+
+Test(lab_target, pages_beyond_32_bits_are_refused) {
+  struct lab_geometry geometry;
+  struct error error = {0};
+  struct lab_setting setting = {
+      .payload_bytes = LAB_BLOCK_BYTES, .layers = 1, .queue_depth = 4, .pages_per_layer = 1};
+  target = (struct lab_target){.name = "/dev/large", .n_members = 1};
+  target.members[0].bytes = (uint64_t)1 << 44;
+  cr_expect_eq(lab_geometry_of(&geometry, &target, &setting, &error), -EINVAL);
+  cr_expect_not_null(strstr(error.message, "larger pages"), "%s", error.message);
+  setting.payload_bytes = 2 * LAB_BLOCK_BYTES;
+  cr_expect_eq(lab_geometry_of(&geometry, &target, &setting, NULL), 0);
 }
