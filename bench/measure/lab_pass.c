@@ -128,6 +128,7 @@ static void account_read(struct lab_bench *bench, struct lab_lane *lane, int ind
     return;
   }
   result->read_bytes += slot->bytes;
+  lane->read_bytes += slot->bytes;
   result->useful_read_bytes += slot->useful_bytes;
   latency_add(&result->read_latency, completion->complete_s - completion->submit_s);
   if (bench->setting.streams > 0 && --bench->stream_open[slot->stream] == 0)
@@ -139,7 +140,8 @@ static int account(struct lab_bench *bench, struct lab_lane *lane,
                    const struct io_completion *completion, struct error *error) {
   lane->under_way--;
   lane->completed++;
-  bench->now_s = completion->complete_s;
+  if (completion->complete_s > bench->now_s)
+    bench->now_s = completion->complete_s; /* of any lane */
   if (completion->error)
     return lab_lane_fault(bench, lane, completion->tag, completion->error,
                           strerror(-completion->error), error);
@@ -267,7 +269,7 @@ static void begin(struct lab_bench *bench, enum lab_check check, double spare_cp
     bench->stream_left[i] = bench->stream_open[i] = setting->pages_per_layer * setting->layers;
   for (int i = 0; i < bench->n_lanes; i++) {
     struct lab_lane *lane = &bench->lanes[i];
-    lane->completed = lane->issued = 0;
+    lane->completed = lane->issued = lane->read_bytes = 0;
     lane->unsynced = 0;
     lane->sync_due = lane->syncing = false;
     lane->write_first = lane->write_cursor;
@@ -295,6 +297,16 @@ int lab_bench_pass(struct lab_bench *bench, double time_s, enum lab_check check,
     result->retry_count += (int64_t)info->retry_count;
   }
   return 0;
+}
+
+uint64_t lab_bench_drive_bytes(const struct lab_bench *bench, int lane) {
+  const char *drive = bench->lanes[lane].member->target.drive;
+  uint64_t bytes = 0;
+  for (int i = 0; i < bench->n_lanes; i++) {
+    if (i == lane || strcmp(bench->lanes[i].member->target.drive, drive) == 0)
+      bytes += bench->lanes[i].read_bytes;
+  }
+  return bytes;
 }
 
 int lab_bench_read_back(struct lab_bench *bench, struct lab_pass_result *result,

@@ -123,7 +123,7 @@ struct lab_lane {
   int under_way;
   int64_t unsynced;
   bool sync_due, syncing;
-  uint64_t issued, completed; /* since the pass began */
+  uint64_t issued, completed, read_bytes; /* since the pass began */
 };
 
 struct lab_bench {
@@ -149,7 +149,8 @@ struct lab_bench {
   uint64_t mixed_written;
 };
 
-/* -EINVAL where the members are too small for one page (message names both). */
+/* -EINVAL where the members are too small for one page (message names both), or hold more than
+ * 2^32 - 1. */
 int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *target,
                     const struct lab_setting *setting, struct error *error);
 
@@ -167,6 +168,10 @@ void lab_bench_close(struct lab_bench *bench);
  * Allocates nothing. */
 int lab_bench_pass(struct lab_bench *bench, double time_s, enum lab_check check, double spare_cpus,
                    struct lab_pass_result *result, struct error *error);
+
+/* Bytes that the pass read through the drive of a lane: through those of all members that are on
+ * it, since a drive counts them together. */
+uint64_t lab_bench_drive_bytes(const struct lab_bench *bench, int lane);
 
 /* After a pass that wrote: reads its pages back, all of them up to a bound (LAB_BACK_BYTES), beyond
  * it evenly spread ones, and checks them; adds to the result's counts. What was written over

@@ -40,14 +40,14 @@ static void cold_begin_all(struct lab_bench *bench, struct cold_probe *probes) {
 
 /* The least proven of the members is the row's; once not proven, it stays so. */
 static void cold_end_all(struct lab_bench *bench, const struct cold_probe *probes,
-                         struct lab_row *row, uint64_t bytes) {
+                         struct lab_row *row) {
   for (int i = 0; i < bench->n_lanes; i++) {
     struct cold_result cold;
+    uint64_t bytes = lab_bench_drive_bytes(bench, i);
     if (bench->lanes[i].pages)
-      lab_pages_cold_end(bench->lanes[i].pages, &probes[i], bytes / (uint64_t)bench->n_lanes,
-                         &cold);
+      lab_pages_cold_end(bench->lanes[i].pages, &probes[i], bytes, &cold);
     else
-      cold_end(&probes[i], bytes / (uint64_t)bench->n_lanes, &cold);
+      cold_end(&probes[i], bytes, &cold);
     if (!row->cold_known || cold.verdict == COLD_NOT_PROVEN) row->cold = cold;
     row->cold_known = true;
   }
@@ -120,8 +120,7 @@ static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_
   failed = lab_bench_pass(bench, time_s, all ? LAB_CHECK_ALL : LAB_CHECK_IDLE, row->spare_cpus,
                           &lab->pass, error);
   if (failed) return failed;
-  if (row->setting.rw != LAB_WRITE && !row->emulated)
-    cold_end_all(bench, probes, row, lab->pass.read_bytes);
+  if (row->setting.rw != LAB_WRITE && !row->emulated) cold_end_all(bench, probes, row);
   failed = lab_bench_read_back(bench, &lab->pass, error);
   lab_row_note_checks(row, &lab->pass);
   note(row, &lab->pass);

@@ -79,6 +79,40 @@ Test(lab_target, a_lab_file_named_by_its_path_obeys_the_working_set) {
   lab_target_close(&target);
 }
 
+/* Lanes seldom read the same: the proof of a cold read holds each drive's counters against what was
+ * asked of it, and members that share a drive share its counters. */
+Test(lab_target, a_drive_is_asked_for_the_bytes_of_its_lanes) {
+  static struct lab_bench bench;
+  static struct lab_pass_result result;
+  char second[PATH_MAX], name[2 * PATH_MAX + 2];
+  make_directory(second);
+  snprintf(name, sizeof name, "%s,%s", path, second);
+  cr_assert_eq(open_target(&target, name, WORKING_SET, NULL, NULL), 0);
+  struct lab_setting setting = {.engine = "pread",
+                                .payload_bytes = 65536,
+                                .page_tokens = 16,
+                                .layers = 1,
+                                .queue_depth = 2,
+                                .pages_per_layer = 3,
+                                .streams = 1,
+                                .io_timeout_s = 20};
+  for (int apart = 0; apart < 2; apart++) {
+    snprintf(target.members[0].target.drive, sizeof target.members[0].target.drive, "nvme0n1");
+    snprintf(target.members[1].target.drive, sizeof target.members[1].target.drive, "nvme%dn1",
+             apart);
+    cr_assert_eq(lab_bench_open(&bench, &target, &setting, NULL), 0);
+    cr_assert_eq(lab_bench_pass(&bench, 1, LAB_CHECK_LAST, 0, &result, NULL), 0);
+    cr_expect_eq(result.read_bytes, 3 * 65536);
+    uint64_t first = lab_bench_drive_bytes(&bench, 0),
+             other_drive = lab_bench_drive_bytes(&bench, 1);
+    cr_expect_eq(apart ? first + other_drive : first, result.read_bytes);
+    cr_expect_eq(first == other_drive, !apart, "three pages on two lanes");
+    lab_bench_close(&bench);
+  }
+  lab_target_close(&target);
+  remove_directory(second);
+}
+
 Test(lab_target, pages_beyond_32_bits_are_refused) {
   struct lab_geometry geometry;
   struct error error = {0};
