@@ -167,7 +167,7 @@ static int report(struct storing *all, struct error *error) {
   json_t *result = result_new(options, host_report(&all->warnings));
   storage_to_json(lab, &all->compute, result);
   storage_answer(lab, &all->compute, alpha, answer);
-  json_object_set_new(result, "answer", json_string(answer));
+  json_object_set_new(result, "answer", options_text_to_json(answer));
   storage_warn(lab, &all->compute, &all->warnings);
   warn_nodes(all);
   struct table *rows = storage_rows_table(lab);

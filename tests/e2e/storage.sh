@@ -128,5 +128,12 @@ json "$work/null.json" \
 [ "$(grep -c 'null.*emulated' "$work/null.csv")" = 4 ] || fail "$(cat "$work/null.csv")"
 [ "$(grep -c 'null.*emulated' "$work/out")" = 4 ] || fail "$(cat "$work/out")"
 
+# A name may be of any bytes, and a refusal have it in its words.
+mkdir "$work/latin"$'\xe9'
+expect 0 "$refill" storage --target "$work/latin"$'\xe9' "${tiny[@]}" --page-size 64Ki,64Mi \
+  --queue-depth 4 --rw read -o "$work/latin.json"
+json "$work/latin.json" '"latin?" in r["rows"][1]["refused"] and r["rows"][0]["target"][-1] == "?"'
+json "$work/latin.json" 'r["answer"] and r["targets"][0]["members"]'
+
 expect 1 "$refill" storage --target "$work/missing"
 finish
