@@ -102,19 +102,25 @@ static json_t *condition_to_json(const struct rig_condition *condition) {
   return json;
 }
 
+/* What others have written, of any bytes; "" where there is none. */
+static json_t *text_to_json(const char *text) {
+  return text[0] ? options_text_to_json(text) : json_string("");
+}
+
 json_t *target_to_json(const struct target *target) {
   return json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i, s:i, "
+      "{s:s, s:o, s:o, s:s, s:o, s:o, s:s, s:s, s:b, s:b, s:b, s:i, s:I, s:i, s:i, "
       "s:i, s:f, s:f, s:i, s:i, s:b, s:s, s:s}",
-      "filesystem", target->filesystem, "mount_options", target->mount_options, "source",
-      target->source, "drive", target->drive, "model", target->model, "firmware", target->firmware,
-      "scheduler", target->scheduler, "transport", target->transport, "rotational",
-      target->rotational, "virtual_drive", target->virtual_drive, "o_direct", target->direct,
-      "direct_alignment_bytes", (int)target->direct_alignment_bytes, "free_bytes",
-      (json_int_t)target->free_bytes, "numa_node", target->numa_node, "logical_block_bytes",
-      (int)target->logical_block_bytes, "physical_block_bytes", (int)target->physical_block_bytes,
-      "link_gt_per_s", target->link_gt_per_s, "link_max_gt_per_s", target->link_max_gt_per_s,
-      "link_width", target->link_width, "link_max_width", target->link_max_width, "loop_cached",
+      "filesystem", target->filesystem, "mount_options", text_to_json(target->mount_options),
+      "source", text_to_json(target->source), "drive", target->drive, "model",
+      text_to_json(target->model), "firmware", text_to_json(target->firmware), "scheduler",
+      target->scheduler, "transport", target->transport, "rotational", target->rotational,
+      "virtual_drive", target->virtual_drive, "o_direct", target->direct, "direct_alignment_bytes",
+      (int)target->direct_alignment_bytes, "free_bytes", (json_int_t)target->free_bytes,
+      "numa_node", target->numa_node, "logical_block_bytes", (int)target->logical_block_bytes,
+      "physical_block_bytes", (int)target->physical_block_bytes, "link_gt_per_s",
+      target->link_gt_per_s, "link_max_gt_per_s", target->link_max_gt_per_s, "link_width",
+      target->link_width, "link_max_width", target->link_max_width, "loop_cached",
       target->loop_cached, "write_cache", target->write_cache, "members", target->members);
 }
 

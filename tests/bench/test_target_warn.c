@@ -123,3 +123,18 @@ Test(target_warn, an_idle_link_is_no_slow_one) {
   rig_see_link(&condition, &idle);
   cr_expect_eq(condition.link.gt_per_s, 32);
 }
+
+/* A share's name may be of any bytes, and long options end within a character. */
+Test(target_warn, texts_of_any_bytes_stay_in_json) {
+  struct target target = good();
+  snprintf(target.source, sizeof target.source, "//server/caf\xe9");
+  snprintf(target.mount_options, sizeof target.mount_options, "rw,\xc3");
+  snprintf(target.model, sizeof target.model, "KIOXIA CM7");
+  json_t *json = target_to_json(&target);
+  cr_assert_not_null(json);
+  cr_expect_str_eq(json_string_value(json_object_get(json, "source")), "//server/caf?");
+  cr_expect_str_eq(json_string_value(json_object_get(json, "mount_options")), "rw,?");
+  cr_expect_str_eq(json_string_value(json_object_get(json, "model")), "KIOXIA CM7");
+  cr_expect_str_eq(json_string_value(json_object_get(json, "firmware")), "");
+  json_decref(json);
+}
