@@ -25,6 +25,42 @@
 #define SYS_ROOT "/sys"
 #define PROBE_BYTES 4096
 
+/* ---- what cannot be a target -------------------------------------------------------------- */
+
+const char *target_advice(int code) {
+  switch (-code) {
+  case ENOENT:
+    return "mount its drive, or make the directory with mkdir -p";
+  case ENOTDIR:
+    return "name the directory that is to hold the KV (refill storage reads files and drives too)";
+  case EACCES:
+    return "run as a user who may use it, or name another --target";
+  case EPERM:
+    return "a container or the filesystem forbids it; name another --target";
+  case EOPNOTSUPP:
+    return "no files can be made there; name another --target";
+  case EROFS:
+    return "mount it for writing, or name another --target";
+  case ENOSPC:
+  case EDQUOT:
+    return "free some, or name another --target";
+  case EIO:
+    return "its drive or filesystem fails, see dmesg";
+  case ENXIO:
+  case ENODEV:
+  case ENOMEDIUM:
+    return "no drive answers there, see lsblk";
+  default:
+    return "";
+  }
+}
+
+int target_refuse(struct error *error, int code, const char *path) {
+  const char *advice = target_advice(code);
+  return error_set(error, code, "target %s: %s%s%s", path, strerror(-code), advice[0] ? "; " : "",
+                   advice);
+}
+
 /* ---- the mount ---------------------------------------------------------------------------- */
 
 /* All of /proc/self/mountinfo; the caller frees. NULL where there is no /proc. */
@@ -151,7 +187,8 @@ static int probe_direct(struct target *target, const char *directory, struct err
     return 0;
   }
   if (fd == -EINVAL) fd = open_probe(directory, 0); /* no O_DIRECT: can it be written at all? */
-  if (fd < 0) return error_set(error, fd, "target %s: %s", directory, strerror(-fd));
+  if (fd == -ENOENT) fd = -EOPNOTSUPP; /* the directory is there: /proc takes no files */
+  if (fd < 0) return target_refuse(error, fd, directory);
   target->direct_alignment_bytes = PROBE_BYTES;
   close(fd);
   return 0;
@@ -169,11 +206,9 @@ int target_describe(struct target *target, const char *directory, struct error *
   struct stat status;
   struct statvfs space;
   if (realpath(directory, resolved) == NULL || stat(resolved, &status) < 0)
-    return error_set(error, -errno, "target %s: %s", directory, strerror(errno));
-  if (!S_ISDIR(status.st_mode))
-    return error_set(error, -ENOTDIR, "target %s: not a directory", directory);
-  if (access(resolved, R_OK | W_OK | X_OK) < 0)
-    return error_set(error, -errno, "target %s: %s", directory, strerror(errno));
+    return target_refuse(error, -errno, directory);
+  if (!S_ISDIR(status.st_mode)) return target_refuse(error, -ENOTDIR, directory);
+  if (access(resolved, R_OK | W_OK | X_OK) < 0) return target_refuse(error, -errno, directory);
   if (statvfs(resolved, &space) == 0)
     target->free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
   describe_mount(target, resolved);

@@ -45,8 +45,14 @@ struct target {
   bool loop_cached; /* a loop device that reads its file through the page cache */
 };
 
+/* What to do where a path cannot be used for `code`, a negative errno; "" where nobody can say. */
+const char *target_advice(int code);
+
+/* Records why `path` cannot be a target, and what to do. Returns `code`, a negative errno. */
+int target_refuse(struct error *error, int code, const char *path);
+
 /* Looks `directory` over; nothing is left behind. -ENOENT, -ENOTDIR, -EACCES, -EROFS with the path
- * named. */
+ * named, by target_refuse(). */
 int target_describe(struct target *target, const char *directory, struct error *error);
 
 /* Reads the counters of the drive behind the target; of a stacked device (dm, md, loop over a

@@ -53,6 +53,10 @@ static int open_rig(struct calibrating *all, struct error *error) {
   char device[64];
   int failed = rig_device_name(options, device, sizeof device, error);
   if (!failed) failed = rig_shape(options, device, &config.shape, error);
+  /* Storage comes last: that it cannot be used is to be known before minutes of computing. */
+  struct target target = {0};
+  bool emulated = strncmp(options->engine, "null", 4) == 0;
+  if (!failed && !emulated) failed = rig_look_at_target(options, &target, error);
   if (!failed) failed = rig_open(&all->rig, &config, error);
   if (!failed) failed = group_init(&all->group, &all->rig, error);
   if (failed) return failed;

@@ -3,6 +3,7 @@
  * well, and what to do where it is not.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,7 +223,7 @@ static void check_target(struct doctor *doctor, const char *directory) {
   struct error error = {0};
   int failed = target_describe(&target, directory, &error);
   if (failed) {
-    check(doctor, "target", BAD, "name a directory that you may write", "%s", error.message);
+    check(doctor, "target", BAD, target_advice(failed), "%s: %s", directory, strerror(-failed));
     return;
   }
   target_warn(&target, "", &doctor->warnings);
@@ -248,6 +249,18 @@ static void check_target(struct doctor *doctor, const char *directory) {
           "%s on an NVMe drive", target.scheduler);
 }
 
+/* Each directory of "A,B", a stripe set as `refill storage` takes it. */
+static void check_members(struct doctor *doctor, const char *target) {
+  char member[PATH_MAX];
+  for (const char *at = target; at;) {
+    const char *comma = strchr(at, ',');
+    size_t length = comma ? (size_t)(comma - at) : strlen(at);
+    snprintf(member, sizeof member, "%.*s", (int)length, at);
+    check_target(doctor, member);
+    at = comma ? comma + 1 : NULL;
+  }
+}
+
 static int doctor_run(const struct options *options, struct error *error) {
   if (leave_check(options, error) < 0) return EXIT_USAGE;
   struct doctor *doctor = calloc(1, sizeof *doctor);
@@ -263,7 +276,7 @@ static int doctor_run(const struct options *options, struct error *error) {
   check_limits(doctor);
   check_engine(doctor);
   for (int i = 0; i < options->n_targets || i == 0; i++)
-    check_target(doctor, options->n_targets ? options->targets[i] : ".");
+    check_members(doctor, options->n_targets ? options->targets[i] : ".");
   json_t *result = result_new(options, host_to_json(&doctor->host));
   json_object_set_new(result, "checks", doctor->checks);
   json_object_set_new(result, "bad", json_integer(doctor->n_bad));

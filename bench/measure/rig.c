@@ -61,7 +61,7 @@ int rig_shape(const struct options *options, const char *device_name, struct sha
     struct profile *profile = NULL;
     const char *argument = device_argument(device_name);
     int failed = profile_load(&profile, argument ? argument : "", error);
-    if (failed) return failed;
+    if (failed) return failed == -ENOENT ? -EINVAL : failed; /* a name that is none */
     bool any_shape = profile->any_shape;
     *shape = profile->shape;
     profile_free(profile);
@@ -101,18 +101,24 @@ static int choose_placement(struct rig *rig, struct error *error) {
   return topology_placement_near(rig->config.options->bind, &near, 1, &rig->placement, error);
 }
 
+int rig_look_at_target(const struct options *options, struct target *target, struct error *error) {
+  const char *directory = options->n_targets ? options->targets[0] : ".";
+  if (options->n_targets > 1 || strchr(directory, ','))
+    return error_set(error, -EINVAL,
+                     "--target %s: %s takes one directory; refill storage measures several and "
+                     "stripe sets",
+                     options->n_targets > 1 ? options->targets[1] : directory, options->command);
+  return bounded_target_describe(target, directory, options->io_timeout_s, error);
+}
+
 static int describe_target(struct rig *rig, struct error *error) {
   const struct options *options = rig->config.options;
   size_t alignment = 4096;
   rig->target.numa_node = -1;
   if (!rig->emulated && !rig->config.compute_only) {
-    const char *directory = options->n_targets ? options->targets[0] : ".";
-    if (options->n_targets > 1 || strchr(directory, ','))
-      return error_set(error, -ENOTSUP, "--target %s: %s takes one directory", directory,
-                       options->command);
-    int failed = bounded_target_describe(&rig->target, directory, options->io_timeout_s, error);
+    int failed = rig_look_at_target(options, &rig->target, error);
     if (failed) return failed;
-    alignment = kv_file_directory_alignment(directory);
+    alignment = kv_file_directory_alignment(options->n_targets ? options->targets[0] : ".");
   }
   rig->page_payload_bytes =
       device_page_payload_bytes(&rig->shape, rig->page_tokens, rig->kv_element);

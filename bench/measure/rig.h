@@ -93,6 +93,9 @@ int rig_open_options(struct rig *rig, const struct options *options,
                      void (*announce)(void *context, const struct target *target, uint64_t bytes),
                      void *announce_context, struct error *error);
 
+/* Describes what --target names: of a run one directory, looked at within --io-timeout. */
+int rig_look_at_target(const struct options *options, struct target *target, struct error *error);
+
 /* Notes a link as it was at some moment. */
 void rig_see_link(struct rig_condition *condition, const struct device_link *link);
 

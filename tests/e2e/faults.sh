@@ -14,8 +14,18 @@ kv() { ls "$data"/refill-*.kv; }
 fresh() { rm -f "$data"/refill-*.kv; expect 0 "${verify[@]}" --target "$data"; }
 
 # Places that cannot be used.
-expect 1 "${sweep[@]}" --target "$work/missing"; says missing
+expect 1 "${sweep[@]}" --target "$work/missing"; says 'missing: No such .*mkdir -p'
 touch "$work/file"; expect 1 "${sweep[@]}" --target "$work/file"; says directory
+expect 2 "${sweep[@]}" --target "$data" --target "$work"; says "$work: sweep takes one directory"
+# calibrate stores last, and says so before it computes.
+for place in "$work/missing" "$data,$work"; do
+  "$refill" calibrate --model mha-125m --layers 1 --tokens 64 --target "$place" 2>"$work/err" &&
+    fail "calibrate on $place"
+  [ "$(grep -c . "$work/err")" = 1 ] || fail "calibrate on $place: $(cat "$work/err")"
+done
+expect 1 "$refill" doctor --target "$data,$work/missing"
+grep -q "^target  *ok  *$data: " "$work/out" || fail "doctor of two: $(cat "$work/out")"
+grep -q "^target  *BAD  *$work/missing: No such .*mkdir -p" "$work/out" || fail "$(cat "$work/out")"
 if [ "$(id -u)" != 0 ]; then
   mkdir "$work/locked"; chmod 555 "$work/locked"
   expect 1 "${sweep[@]}" --target "$work/locked"; says locked

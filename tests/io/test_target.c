@@ -79,6 +79,9 @@ static void expect_error(const char *path, int code) {
   struct error error = {0};
   cr_expect_eq(target_describe(&target, path, &error), code, "%s", path);
   cr_expect_not_null(strstr(error.message, path), "%s", error.message);
+  const char *advice = target_advice(code);
+  cr_expect_gt(strlen(advice), 10, "%s", path);
+  cr_expect_not_null(strstr(error.message, advice), "%s", error.message);
 }
 
 Test(target, names_bad_paths) {
@@ -88,6 +91,7 @@ Test(target, names_bad_paths) {
   expect_error(path, -ENOENT);
   io_test_write_file(path, "x", 1);
   expect_error(path, -ENOTDIR);
+  expect_error("/proc", -EOPNOTSUPP);
 }
 
 static int describe_without_tmpfile(void *unused) {
@@ -109,9 +113,11 @@ static int describe_without_direct(void *unused) {
 
 static int describe_without_right(void *unused) {
   struct target target;
+  struct error error = {0};
   (void)unused;
   if (getuid() == 0 && setuid(65534) != 0) return IO_TEST_SKIP;
-  return target_describe(&target, directory, NULL) == -EACCES ? IO_TEST_PASS : 1;
+  if (target_describe(&target, directory, &error) != -EACCES) return 1;
+  return strstr(error.message, target_advice(-EACCES)) ? IO_TEST_PASS : 2;
 }
 
 static void expect_in_child(int (*body)(void *)) {
