@@ -16,6 +16,8 @@ target=${TARGET:-build/demo-data}
 output=${OUTPUT:-build/demo}
 mkdir -p "$target" "$output"
 rm -f "$output"/{cuda,cpu,h100}{,-trace}.json # an earlier demonstration's
+told=$output/.told # what has been told of this box is not told again after each run
+: >"$told"
 
 # KV files that were there before are somebody's: only those that this run makes are removed.
 shopt -s nullglob
@@ -23,6 +25,7 @@ declare -A before=()
 for file in "$target"/refill-*.kv; do before[$file]=1; done
 clean_up() {
   local file
+  rm -f "$told"
   for file in "$target"/refill-*.kv; do
     [ -n "${before[$file]:-}" ] || rm -f "$file"
   done
@@ -66,13 +69,13 @@ sweep() { # name, title, options of sweep...
   local name=$1 title=$2
   shift 2
   say "$title"
-  "$refill" sweep "$@" --target "$target" -o "$output/$name.json" --csv "$output/$name.csv" \
-    --trace "$output/$name-trace.json" | tee "$output/$name.txt"
+  REFILL_TOLD=$told "$refill" sweep "$@" --target "$target" -o "$output/$name.json" \
+    --csv "$output/$name.csv" --trace "$output/$name-trace.json" | tee "$output/$name.txt"
   scripts/plot-sweep.sh "$output/$name.csv" "$output/$name.svg" "$title" || true
 }
 
 say "Is this box fit to measure?"
-"$refill" doctor --target "$target" -o "$output/doctor.json" ||
+REFILL_TOLD=$told "$refill" doctor --target "$target" -o "$output/doctor.json" ||
   say "It is not: see BAD. Measuring anyway."
 
 # 17 new tokens after whole pages: the far end of alpha, where a chat turn begins.

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "bench/present/told.h"
+
 #define TEXT_BYTES 1024
 
 static const struct {
@@ -148,10 +150,13 @@ static void compose(const struct warnings *warnings, enum warning warning, char 
   snprintf(text + used, TEXT_BYTES - used, "%s: %s", n ? ")" : "", texts[warning].next);
 }
 
-static void print(const struct warnings *warnings, enum warning warning, FILE *stream) {
+/* Prints it unless an earlier run of the same script has: then false. */
+static bool print(const struct warnings *warnings, enum warning warning, FILE *stream) {
   char text[TEXT_BYTES];
   compose(warnings, warning, text);
+  if (told_before(text)) return false;
   fprintf(stream, "refill: warning: %s\n", text);
+  return true;
 }
 
 void warnings_tell(struct warnings *warnings, enum warning warning, FILE *stream,
@@ -162,8 +167,7 @@ void warnings_tell(struct warnings *warnings, enum warning warning, FILE *stream
   vsnprintf(detail, sizeof detail, format, arguments);
   va_end(arguments);
   add(warnings, warning, detail);
-  print(warnings, warning, stream);
-  warnings->entries[warning].printed = true;
+  warnings->entries[warning].printed = print(warnings, warning, stream);
 }
 
 bool warnings_has(const struct warnings *warnings, enum warning warning) {
@@ -176,10 +180,15 @@ const char *warning_name(enum warning warning) {
 }
 
 void warnings_print(const struct warnings *warnings, FILE *stream) {
+  int n_before = 0;
+  const char *before[WARNING_COUNT];
   for (int i = 0; i < WARNING_COUNT; i++) {
-    if (warnings->entries[i].count > 0 && !warnings->entries[i].printed)
-      print(warnings, (enum warning)i, stream);
+    if (warnings->entries[i].count == 0 || warnings->entries[i].printed) continue;
+    if (!print(warnings, (enum warning)i, stream)) before[n_before++] = texts[i].name;
   }
+  for (int i = 0; i < n_before; i++)
+    fprintf(stream, "%s%s", i ? ", " : "refill: warnings as before: ", before[i]);
+  if (n_before > 0) fputc('\n', stream);
 }
 
 json_t *warnings_to_json(const struct warnings *warnings) {

@@ -81,7 +81,8 @@ bool warnings_has(const struct warnings *warnings, enum warning warning);
 /* The stable name, "cold-not-proven". */
 const char *warning_name(enum warning warning);
 
-/* Prints each that was not told yet, most consequential first, as one line. */
+/* Prints each that was not told yet, most consequential first, as one line. Those that an earlier
+ * run of the same script told (told.h) are only named, in a last line. */
 void warnings_print(const struct warnings *warnings, FILE *stream);
 
 /* [{"name", "text": "cause (details): next", "details": [...], "count"}]; the caller owns it. */

@@ -2,6 +2,8 @@
  * Warnings: merged, counted, and each with something to do.
  */
 #include <criterion/criterion.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,4 +112,29 @@ Test(warnings, long_details_do_not_overflow) {
   cr_assert_eq(lines_in(text), 1);
   cr_assert(strstr(text, "raise --repeat"), "the advice is still there: %s", text);
   free(text);
+}
+
+/* A second run of the same script tells what is new in full, and names what is not. */
+Test(warnings, told_before_are_only_named) {
+  char directory[PATH_MAX], path[PATH_MAX + 8];
+  make_directory(directory);
+  write_file(directory, "told", "");
+  snprintf(path, sizeof path, "%s/told", directory);
+  cr_assert_eq(setenv("REFILL_TOLD", path, 1), 0);
+  struct warnings warnings = {0};
+  warnings_add(&warnings, WARNING_DRIVE_VIRTUAL, "vda");
+  warnings_add(&warnings, WARNING_LOAD, "load average 1.5");
+  char *first = printed(print_warnings, &warnings);
+  cr_expect_eq(lines_in(first), 2, "%s", first);
+  struct warnings later = {0};
+  warnings_add(&later, WARNING_DRIVE_VIRTUAL, "vda");
+  warnings_add(&later, WARNING_LOAD, "load average 0.9");
+  char *second = printed(print_warnings, &later);
+  cr_expect(strstr(second, "load average 0.9"), "%s", second);
+  cr_expect(strstr(second, "\nrefill: warnings as before: drive-virtual\n"), "%s", second);
+  cr_expect_eq(lines_in(second), 2, "%s", second);
+  unsetenv("REFILL_TOLD");
+  free(first);
+  free(second);
+  remove_directory(directory);
 }
