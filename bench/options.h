@@ -156,7 +156,7 @@ json_t *options_text_to_json(const char *text);
 /* Resolves --model: a preset's name or a JSON file of a shape (fields as in struct shape; unknown
  * or missing ones are named); "" is mha-125m on a CPU and the profile's model on playback. The
  * shape has all of the model's layers; --layers and --weight-sets are held against them. Returns 0
- * or -EINVAL/-ENOENT with one line. */
+ * or -EINVAL with one line. */
 int options_shape(const struct options *options, struct shape *shape, struct error *error);
 
 #endif

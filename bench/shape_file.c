@@ -26,7 +26,7 @@ static int shape_of_device(const char *device, struct shape *shape, struct error
   int code = profile_load(&profile, device + strlen(playback), error);
   if (code < 0) {
     error_prefix(error, "--device %s", device);
-    return code;
+    return code == -ENOENT ? -EINVAL : code; /* a name that is none */
   }
   if (!profile->any_shape) *shape = profile->shape;
   profile_free(profile);
@@ -37,13 +37,15 @@ static int shape_of_device(const char *device, struct shape *shape, struct error
 static int open_file(FILE **stream, const char *path, struct error *error) {
   struct stat status;
   if (stat(path, &status) != 0)
-    return error_set(error, -errno, "--model %s: %s; accepted: a preset's name or a JSON file",
+    return error_set(error, -EINVAL, "--model %s: %s; accepted: a preset's name or a JSON file",
                      path, strerror(errno));
   if (!S_ISREG(status.st_mode) || status.st_size > SHAPE_FILE_BYTES_MAX)
     return error_set(error, -EINVAL,
                      "--model %s: not a file of a shape; accepted: JSON, up to 1MiB", path);
   *stream = fopen(path, "re");
-  if (!*stream) return error_set(error, -errno, "--model %s: %s", path, strerror(errno));
+  if (!*stream)
+    return error_set(error, -EINVAL, "--model %s: %s; accepted: a file that you may read", path,
+                     strerror(errno));
   return 0;
 }
 

@@ -125,7 +125,8 @@ static int check_existing(const char *option, const char *path, enum publish_kin
   if (S_ISDIR(status.st_mode))
     return error_set(error, -EISDIR, "%s %s: a directory; give a file's name in it", option, path);
   if (!S_ISREG(status.st_mode))
-    return error_set(error, -EEXIST, "%s %s: not a regular file; --json prints to standard output",
+    return error_set(error, -EEXIST,
+                     "%s %s: not a regular file; give a file's name (--json prints the result)",
                      option, path);
   if (access(path, R_OK | W_OK) != 0)
     return error_set(error, -errno, "%s %s: exists and is protected (%s); give another name",

@@ -14,6 +14,7 @@
 #include "bench/present/publish.h"
 
 #define RESULT_BYTES_MAX (INT64_C(1) << 30)
+#define ACCEPTED "accepted: a result that refill wrote with -o"
 
 /* 15 digits print every short decimal as it was typed. */
 #define DUMP_FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
@@ -94,7 +95,8 @@ int result_publish(const json_t *result, const char *path, struct error *error) 
 static int check_schema(const json_t *json, const char *path, struct error *error) {
   const char *schema = json_string_value(json_object_get(json, "schema"));
   if (!schema || strncmp(schema, "refill/", 7) != 0)
-    return error_set(error, -EINVAL, "%s: not a result of refill (no \"schema\": \"%s\")", path,
+    return error_set(error, -EINVAL,
+                     "%s: not a result of refill (no \"schema\": \"%s\"); " ACCEPTED, path,
                      RESULT_SCHEMA);
   if (strcmp(schema, RESULT_SCHEMA) != 0)
     return error_set(error, -EINVAL,
@@ -105,24 +107,32 @@ static int check_schema(const json_t *json, const char *path, struct error *erro
   return 0;
 }
 
-json_t *result_read(const char *path, struct error *error) {
+/* The file's JSON; NULL with what it is instead. */
+static json_t *load(const char *path, struct error *error) {
   struct stat status;
-  if (stat(path, &status) != 0) {
-    error_set(error, -errno, "%s: %s; accepted: a result that refill wrote with -o", path,
-              strerror(errno));
+  bool there = stat(path, &status) == 0;
+  bool sane = there && S_ISREG(status.st_mode) && status.st_size <= RESULT_BYTES_MAX;
+  FILE *stream = sane ? fopen(path, "re") : NULL; /* a pipe could be waited for without end */
+  if (!there || (sane && !stream)) {
+    error_set(error, -errno, "%s: %s; " ACCEPTED, path, strerror(errno));
     return NULL;
   }
-  if (!S_ISREG(status.st_mode) || status.st_size > RESULT_BYTES_MAX) {
-    error_set(error, -EINVAL, "%s: not a result's file", path);
+  if (!sane) {
+    error_set(error, -EINVAL, "%s: %s; " ACCEPTED, path,
+              S_ISDIR(status.st_mode) ? "a directory" : "not a result's file");
     return NULL;
   }
   json_error_t wrong;
-  json_t *json = json_load_file(path, JSON_REJECT_DUPLICATES, &wrong);
-  if (!json) {
-    error_set(error, -EINVAL, "%s: line %d: not JSON: %s", path, wrong.line, wrong.text);
-    return NULL;
-  }
-  if (check_schema(json, path, error) == 0) return json;
+  json_t *json = json_loadf(stream, JSON_REJECT_DUPLICATES, &wrong);
+  fclose(stream);
+  if (!json)
+    error_set(error, -EINVAL, "%s: line %d: not JSON: %s; " ACCEPTED, path, wrong.line, wrong.text);
+  return json;
+}
+
+json_t *result_read(const char *path, struct error *error) {
+  json_t *json = load(path, error);
+  if (!json || check_schema(json, path, error) == 0) return json;
   json_decref(json);
   return NULL;
 }

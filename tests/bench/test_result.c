@@ -6,6 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench/present/result.h"
 #include "bench_test.h"
@@ -159,8 +162,33 @@ Test(result, what_is_no_result_of_this_version_is_refused) {
   struct error error = {0};
   cr_assert_null(result_read(directory, &error));
   cr_assert_eq(error.code, -EINVAL);
+  cr_assert(strstr(error.message, "a directory; accepted: "), "%s", error.message);
   error_clear(&error);
   cr_assert_null(result_read("/nowhere/a.json", &error));
   cr_assert_eq(error.code, -ENOENT);
   remove_directory(directory);
+}
+
+static int read_without_right(void *path) {
+  struct error error = {0};
+  if (getuid() == 0 && setuid(65534) != 0) return 77;
+  if (result_read(path, &error)) return 1;
+  return error.code == -EACCES && strstr(error.message, "denied; accepted: ") ? 0 : 2;
+}
+
+/* A file that may not be read is no file of bad JSON. */
+Test(result, a_file_that_may_not_be_read_is_named) {
+  char directory[PATH_MAX], path[PATH_MAX + 16];
+  make_directory(directory);
+  write_file(directory, "a.json", "{}");
+  snprintf(path, sizeof path, "%s/a.json", directory);
+  cr_assert_eq(chmod(path, 0), 0);
+  cr_assert_eq(chmod(directory, 0755), 0);
+  pid_t child = fork();
+  if (child == 0) _exit(read_without_right(path));
+  int status = 0;
+  cr_assert_eq(waitpid(child, &status, 0), child);
+  remove_directory(directory);
+  if (WEXITSTATUS(status) == 77) cr_skip_test("no other user to be");
+  cr_expect_eq(WEXITSTATUS(status), 0);
 }

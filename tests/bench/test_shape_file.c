@@ -100,14 +100,14 @@ Test(shape_file, an_unusable_shape_is_refused) {
 Test(shape_file, files_that_are_none_are_refused) {
   struct shape shape;
   struct error error = {0};
-  cr_assert_eq(shape_of("sweep --model /nowhere/model.json", &shape, &error), -ENOENT);
+  cr_assert_eq(shape_of("sweep --model /nowhere/model.json", &shape, &error), -EINVAL);
   cr_assert(strstr(error.message, "/nowhere/model.json"), "%s", error.message);
   error_clear(&error);
   cr_assert_eq(shape_of("sweep --model /tmp/", &shape, &error), -EINVAL);
   error_clear(&error);
   cr_assert_eq(shape_of("sweep --model /dev/zero", &shape, &error), -EINVAL);
   error_clear(&error);
-  cr_assert_eq(shape_of("sweep --device playback:nonsense", &shape, &error), -ENOENT);
+  cr_assert_eq(shape_of("sweep --device playback:nonsense", &shape, &error), -EINVAL);
   cr_assert(strstr(error.message, "playback:nonsense"), "%s", error.message);
 }
 
