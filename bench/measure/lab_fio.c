@@ -121,14 +121,15 @@ static void add_memory(struct lab_fio *fio, const struct lab_setting *setting, s
   if (there) add(fio, "--mem=mmaphuge");
 }
 
-static void add_writes(struct lab_fio *fio, const struct lab_setting *setting) {
+static void add_writes(struct lab_fio *fio, const struct lab_row *row) {
+  const struct lab_setting *setting = &row->setting;
   add(fio, "--rw=write");
   add(fio, "--scramble_buffers=0"); /* ours are not made anew either */
   add(fio, "--overwrite=%d", setting->fresh ? 0 : 1);
   add(fio, "--fallocate=%s", setting->preallocate ? "native" : "none");
   if (setting->sync == LAB_SYNC_END) add(fio, "--end_fsync=1");
   if (setting->sync == LAB_SYNC_LAYER)
-    add(fio, "--fdatasync=%lld", (long long)setting->pages_per_layer);
+    add(fio, "--fdatasync=%lld", (long long)row->geometry.sync_pages);
 }
 
 bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
@@ -150,7 +151,7 @@ bool lab_fio_command(struct lab_fio *fio, const struct lab_target *target,
     add(fio, "--randseed=%llu", (unsigned long long)setting->seed);
     add(fio, "--readonly");
   } else {
-    add_writes(fio, setting);
+    add_writes(fio, row);
   }
   if (!setting->fresh || reads) {
     add(fio, "--time_based");

@@ -83,6 +83,7 @@ int lab_geometry_of(struct lab_geometry *geometry, const struct lab_target *targ
     geometry->buffer_bytes = geometry->write_bytes;
   geometry->n_units = bytes / geometry->unit_bytes;
   geometry->n_writes = bytes / geometry->write_bytes;
+  geometry->sync_pages = (setting->pages_per_layer + target->n_members - 1) / target->n_members;
   geometry->n_hold = hold_count(geometry, setting, target->n_members);
   if (geometry->n_units > UINT32_MAX)
     return error_set(

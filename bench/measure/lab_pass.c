@@ -74,15 +74,19 @@ static bool next_write(struct lab_bench *bench, struct lab_lane *lane, int gathe
   lab_lane_write(bench, lane, request);
   lane->issued++;
   lane->unsynced++;
-  if (bench->setting.sync == LAB_SYNC_LAYER && lane->unsynced >= bench->setting.pages_per_layer)
+  if (bench->setting.sync == LAB_SYNC_LAYER && lane->unsynced >= bench->geometry.sync_pages)
     lane->sync_due = true;
   return true;
 }
 
-/* True where a prefill at its pace would have produced another page by now. */
-static bool write_is_due(const struct lab_bench *bench) {
+/* True where a prefill at its pace would have produced the lane's next page by now; its pages go
+ * round all members. */
+static bool write_is_due(const struct lab_bench *bench, const struct lab_lane *lane) {
   double produced = (bench->now_s - bench->start_s) * bench->setting.write_bytes_per_s;
-  return (double)bench->mixed_written < produced;
+  uint64_t round = lane->write_cursor - lane->write_first;
+  uint64_t pages = round * (uint64_t)bench->n_lanes + (uint64_t)(lane - bench->lanes);
+  double page_bytes = (double)bench->setting.payload_bytes * bench->geometry.pieces;
+  return (double)pages * page_bytes < produced;
 }
 
 static bool next_request(struct lab_bench *bench, struct lab_lane *lane, int gathered,
@@ -93,10 +97,10 @@ static bool next_request(struct lab_bench *bench, struct lab_lane *lane, int gat
   if (rw == LAB_WRITE) return next_write(bench, lane, gathered, request);
   if (bench->over) return false;
   int half = (bench->setting.queue_depth + 1) / 2; /* of the queue is the most that writes take */
-  if (rw == LAB_MIXED && write_is_due(bench) && lane->writes.n_slots - lane->writes.n_free < half) {
+  if (rw == LAB_MIXED && write_is_due(bench, lane) &&
+      lane->writes.n_slots - lane->writes.n_free < half) {
     if (lane->writes_left == 0) lane->writes_left = bench->geometry.n_writes;
     lab_lane_write(bench, lane, request);
-    bench->mixed_written += request->bytes;
     return true;
   }
   return lane->reads.n_free > 0 && next_read(bench, lane, request);
@@ -261,7 +265,6 @@ static void begin(struct lab_bench *bench, enum lab_check check, double spare_cp
   bench->result = result;
   bench->check = check;
   bench->over = false;
-  bench->mixed_written = 0;
   bench->next_stream = 0;
   bench->generation++;
   result->n_streams = setting->streams;

@@ -56,7 +56,7 @@ struct lab_setting {
   enum lab_sync sync;       /* of writes: fdatasync never, at the pass's end, after each layer */
   bool fresh;               /* write to an empty file, not one written before */
   bool preallocate;         /* its blocks are allocated before */
-  int64_t pages_per_layer;  /* of one request: what a layer's sync covers, what a stream reads */
+  int64_t pages_per_layer;  /* of one request, over all members */
   int streams;              /* requests at once; 0: one that ends with the time */
   bool fair;                /* streams take turns by page; else first come, first served */
   double write_bytes_per_s; /* of LAB_MIXED: what a prefill would produce */
@@ -74,6 +74,7 @@ struct lab_geometry {
   int n_hold;          /* read pages that may wait to be checked, in buffers beside the queue's */
   uint64_t n_writes;   /* pages that an output holds, each write_bytes */
   size_t write_bytes;  /* of one written page */
+  int64_t sync_pages;  /* that each member writes of a layer of a request: what its sync covers */
 };
 
 /* Where a wrong byte was first seen. */
@@ -146,7 +147,6 @@ struct lab_bench {
   uint64_t n_issued;   /* requests so far: which is the oldest */
   int64_t stream_left[LAB_STREAMS_MAX], stream_open[LAB_STREAMS_MAX];
   int next_stream;
-  uint64_t mixed_written;
 };
 
 /* -EINVAL where the members are too small for one page (message names both), or hold more than

@@ -113,6 +113,38 @@ Test(lab_target, a_drive_is_asked_for_the_bytes_of_its_lanes) {
   remove_directory(second);
 }
 
+/* A prefill's pages go round all members, and a layer's sync covers each one's share. */
+Test(lab_target, a_stripes_members_write_alike) {
+  static struct lab_bench bench;
+  static struct lab_pass_result result;
+  char second[PATH_MAX], name[2 * PATH_MAX + 2];
+  make_directory(second);
+  snprintf(name, sizeof name, "%s,%s", path, second);
+  struct lab_target_config config = {
+      .name = name, .working_set_bytes = WORKING_SET, .n_outputs = 1};
+  cr_assert_eq(lab_target_open(&target, &config, NULL), 0);
+  struct lab_setting setting = {.engine = "pread",
+                                .payload_bytes = 4097, /* 8192 bytes as they are written */
+                                .layers = 1,
+                                .queue_depth = 8,
+                                .rw = LAB_MIXED,
+                                .pages_per_layer = 3,
+                                .write_bytes_per_s = 40 * 4097,
+                                .io_timeout_s = 20};
+  cr_assert_eq(lab_bench_open(&bench, &target, &setting, NULL), 0);
+  cr_expect_eq(bench.geometry.sync_pages, 2, "of three pages, by two members");
+  cr_assert_eq(lab_bench_pass(&bench, 0.6, LAB_CHECK_LAST, 0, &result, NULL), 0);
+  uint64_t pages[2];
+  for (int i = 0; i < 2; i++) pages[i] = bench.lanes[i].write_cursor - bench.lanes[i].write_first;
+  cr_expect_leq(pages[0], pages[1] + 3);
+  cr_expect_leq(pages[1], pages[0] + 3);
+  cr_expect_leq((double)(pages[0] + pages[1]), 40 * result.seconds + 1);
+  cr_expect_geq((double)(pages[0] + pages[1]), 40 * 0.6 * 0.55, "of payload, not of whole blocks");
+  lab_bench_close(&bench);
+  lab_target_close(&target);
+  remove_directory(second);
+}
+
 Test(lab_target, pages_beyond_32_bits_are_refused) {
   struct lab_geometry geometry;
   struct error error = {0};
