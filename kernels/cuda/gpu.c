@@ -95,24 +95,24 @@ static int read_attributes(struct gpu *gpu, struct error *error) {
   const struct {
     unsigned attribute;
     int *value;
+    bool needed; /* else 0 where a driver, of a virtual GPU say, does not tell it */
   } wanted[] = {
-      {DRIVER_ATTRIBUTE_CAPABILITY_MAJOR, &gpu->major},
-      {DRIVER_ATTRIBUTE_CAPABILITY_MINOR, &gpu->minor},
-      {DRIVER_ATTRIBUTE_MULTIPROCESSORS, &gpu->multiprocessors},
-      {DRIVER_ATTRIBUTE_L2_BYTES, &gpu->l2_bytes},
-      {DRIVER_ATTRIBUTE_SHARED_OPTIN_BYTES, &gpu->shared_optin_bytes},
-      {DRIVER_ATTRIBUTE_COPY_ENGINES, &gpu->copy_engines},
-      {DRIVER_ATTRIBUTE_MAX_PITCH, &gpu->max_pitch_bytes},
-      {DRIVER_ATTRIBUTE_CLOCK_KHZ, &gpu->clock_khz},
-      {DRIVER_ATTRIBUTE_MEMORY_CLOCK_KHZ, &gpu->memory_clock_khz},
-      {DRIVER_ATTRIBUTE_MEMORY_BUS_BITS, &gpu->memory_bus_bits},
-      {DRIVER_ATTRIBUTE_COMPUTE_MODE, &compute_mode},
+      {DRIVER_ATTRIBUTE_CAPABILITY_MAJOR, &gpu->major, true},
+      {DRIVER_ATTRIBUTE_CAPABILITY_MINOR, &gpu->minor, true},
+      {DRIVER_ATTRIBUTE_MULTIPROCESSORS, &gpu->multiprocessors, true},
+      {DRIVER_ATTRIBUTE_SHARED_OPTIN_BYTES, &gpu->shared_optin_bytes, true},
+      {DRIVER_ATTRIBUTE_L2_BYTES, &gpu->l2_bytes, false},
+      {DRIVER_ATTRIBUTE_CLOCK_KHZ, &gpu->clock_khz, false},
+      {DRIVER_ATTRIBUTE_MEMORY_CLOCK_KHZ, &gpu->memory_clock_khz, false},
+      {DRIVER_ATTRIBUTE_MEMORY_BUS_BITS, &gpu->memory_bus_bits, false},
+      {DRIVER_ATTRIBUTE_COMPUTE_MODE, &compute_mode, false},
   };
   for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
     int failed = gpu_check(
         gpu, gpu->driver.device_get_attribute(wanted[i].value, wanted[i].attribute, gpu->device),
-        error, "cuDeviceGetAttribute(%u)", wanted[i].attribute);
-    if (failed) return failed;
+        wanted[i].needed ? error : NULL, "cuDeviceGetAttribute(%u)", wanted[i].attribute);
+    if (failed && wanted[i].needed) return failed;
+    if (failed) *wanted[i].value = 0;
   }
   if (compute_mode == COMPUTE_MODE_PROHIBITED)
     return error_set(error, -ENOTSUP,

@@ -29,8 +29,8 @@ struct gpu {
   char name[96];
   char pci_bus_id[32];
   int major, minor; /* compute capability */
-  int multiprocessors, l2_bytes, shared_optin_bytes, copy_engines, max_pitch_bytes;
-  int clock_khz, memory_clock_khz, memory_bus_bits;
+  int multiprocessors, shared_optin_bytes;
+  int l2_bytes, clock_khz, memory_clock_khz, memory_bus_bits; /* 0: not told */
   bool one_by_one; /* REFILL_CUDA_SYNC is set: see gpu_settle() */
 
   pthread_mutex_t lock; /* of what follows */

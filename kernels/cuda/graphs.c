@@ -84,6 +84,13 @@ static int capture_layer(struct cuda *cuda, int layer, int64_t n_new, int64_t n_
   return failed;
 }
 
+/* A library may load a kernel when it is first launched (the driver's lazy loading), and allocate
+ * or wait for the GPU then: outside a capture. Results are overwritten by the run to come. */
+static int run_once(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error *error) {
+  int failed = cuda_run_chunks(cuda, 0, n_new, n_past, error);
+  return failed ? failed : cuda_synchronise(cuda, error);
+}
+
 static int capture_all(struct cuda *cuda, int64_t n_new, int64_t n_past, struct error *error) {
   struct graphs *graphs = &cuda->graphs;
   graphs_forget(cuda);
@@ -94,7 +101,7 @@ static int capture_all(struct cuda *cuda, int64_t n_new, int64_t n_past, struct 
                        cuda->config.layers);
     graphs->n = cuda->config.layers;
   }
-  int failed = 0;
+  int failed = run_once(cuda, n_new, n_past, error);
   for (int layer = 0; layer < graphs->n && !failed; layer++)
     failed = capture_layer(cuda, layer, n_new, n_past, error);
   if (failed) graphs_forget(cuda);

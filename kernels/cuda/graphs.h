@@ -16,8 +16,8 @@
  * less than GRAPHS_LAYER_S by that reckoning.
  *
  * One graph a layer, since addresses of weights and cache are part of it, captured when a run of
- * another (n_new, n_past) begins: some 0.2 ms a layer, outside timed regions. What fails turns
- * graphs off, and is told.
+ * another (n_new, n_past) begins, after one layer has run without: some 0.2 ms a layer, outside
+ * timed regions. What fails turns graphs off, and is told.
  */
 #ifndef REFILL_KERNELS_CUDA_GRAPHS_H
 #define REFILL_KERNELS_CUDA_GRAPHS_H

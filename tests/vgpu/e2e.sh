@@ -91,7 +91,7 @@ passes "verify, cufile, lazy copies, FP8 in the cache" VGPU_LAZY_COPIES=1 -- "${
   --kv-dtype fp8
 passes "sweep, cufile" -- sweep --tokens 128 --alpha 0.5 --repeat 1 "${G[@]}" -o "$work/gds.json"
 verdict "the result tells what cufile got" "$(grep -q 'buffers on the GPU' "$work/gds.json" &&
-  grep -q 'cufile: GPUDirect Storage, .* 2 GPU buffers registered' "$work/gds.json" && echo yes)"
+  grep -q 'cufile: GPUDirect Storage, .* 1 GPU buffers registered' "$work/gds.json" && echo yes)"
 says 1 "reading .*kv at byte [0-9]* .layer [01].: Input/output" "cuFileRead fails" \
   VGPU_FAIL=cuFileRead:2:5030 -- "${V[@]}" "${G[@]}"
 says 1 "writing .* at byte [0-9]* .layer [01].: Input/output" "cuFileWrite fails" \

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kernels/cuda/gpu.h"
@@ -41,6 +42,54 @@ static driver_pointer make_memory(struct gpu *gpu, size_t bytes) {
   driver_pointer pointer = 0;
   cr_assert_eq(gpu->driver.memory_alloc(&pointer, bytes), 0);
   return pointer;
+}
+
+/* ---- what a driver need not tell, and when it cannot be asked ------------------------------ */
+
+/* Compute capability, multiprocessors and shared memory are asked for first. */
+Test(libcuda, attributes_that_are_not_told_are_done_without) {
+  struct gpu gpu;
+  cr_assert_eq(setenv("VGPU_FAIL", "cuDeviceGetAttribute:5+:1", 1), 0);
+  open_gpu(&gpu);
+  cr_expect(gpu.major == 9 && gpu.multiprocessors == 132 && gpu.shared_optin_bytes == 232448);
+  cr_expect_eq(gpu.l2_bytes, 0);
+  cr_expect_eq(gpu.memory_clock_khz, 0);
+}
+
+Test(libcuda, attributes_that_are_needed) {
+  for (int i = 1; i <= 4; i++) {
+    struct gpu gpu;
+    struct error error = {0};
+    char fails[48];
+    snprintf(fails, sizeof fails, "cuDeviceGetAttribute:%d:1", i);
+    pid_t child = fork(); /* the driver reads it once */
+    if (child == 0) {
+      cr_assert_eq(setenv("VGPU_FAIL", fails, 1), 0);
+      _exit(gpu_open(&gpu, "0", VGPU_LIBCUDA, &error) != 0 &&
+                    strstr(error.message, "cuDeviceGetAttribute")
+                ? 0
+                : 1);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", fails);
+  }
+}
+
+Test(libcuda, nothing_can_be_waited_for_inside_a_capture) {
+  enum { CAPTURE_UNSUPPORTED = 900 };
+  struct gpu gpu;
+  driver_graph graph = NULL;
+  open_gpu(&gpu);
+  struct driver *driver = &gpu.driver;
+  driver_stream stream = make_stream(&gpu), other = make_stream(&gpu);
+  cr_assert_eq(driver->capture_begin(stream, DRIVER_CAPTURE_RELAXED), 0);
+  cr_expect_eq(driver->stream_synchronize(stream), CAPTURE_UNSUPPORTED);
+  cr_expect_eq(driver->context_synchronize(), CAPTURE_UNSUPPORTED);
+  cr_expect_eq(driver->stream_synchronize(other), 0);
+  cr_assert_eq(driver->capture_end(stream, &graph), 0);
+  cr_expect_eq(driver->context_synchronize(), 0);
+  cr_expect_eq(driver->graph_destroy(graph), 0);
 }
 
 /* ---- entry points and threads ------------------------------------------------------------ */

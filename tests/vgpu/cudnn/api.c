@@ -228,7 +228,8 @@ static cudnn_status bind(struct execution *e, const struct descriptor *pack) {
 
 cudnn_status cudnnBackendExecute(cudnn_handle handle, cudnn_descriptor plan_given,
                                  cudnn_descriptor pack_given) {
-  const struct descriptor *plan = plan_given, *pack = pack_given;
+  struct descriptor *plan = plan_given;
+  const struct descriptor *pack = pack_given;
   int code = STATUS_INTERNAL_ERROR;
   if (vgpu_fails("cudnnBackendExecute", &code)) return code;
   if (!handle || handle->alive != DNN_ALIVE || !plan || plan->alive != DNN_ALIVE || !pack ||
@@ -249,6 +250,9 @@ cudnn_status cudnnBackendExecute(cudnn_handle handle, cudnn_descriptor plan_give
                       WORKSPACE_BYTES);
   struct execution *e = calloc(1, sizeof *e);
   if (!e) return STATUS_INTERNAL_ERROR;
+  if (!plan->executed && vgpu_is_capturing(handle->stream))
+    vgpu_finding("cudnnBackendExecute: a plan's kernel may be loaded here, inside a capture");
+  plan->executed = true;
   e->program = plan->program;
   cudnn_status status = bind(e, pack);
   if (status == DNN_SUCCESS && vgpu_enqueue(handle->stream, run_program, e, sizeof *e) != 0)

@@ -82,6 +82,7 @@ struct descriptor {
   int n_attributes;
   struct descriptor *graph; /* of an engine configuration */
   struct program program;   /* of a plan */
+  bool executed;            /* a plan: its kernel is loaded */
 };
 
 /* attributes.c: the attribute of this name, or NULL; its first value as a descriptor or number. */

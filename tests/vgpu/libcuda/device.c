@@ -148,6 +148,7 @@ driver_result enter_get_current(driver_context *context) {
 
 driver_result enter_context_synchronize(void) {
   ENTER(context_synchronize, NEEDS_CONTEXT);
+  if (streams_capture()) return RESULT_CAPTURE_UNSUPPORTED;
   streams_drain();
   return (driver_result)__atomic_load_n(&vgpu()->sticky, __ATOMIC_ACQUIRE);
 }

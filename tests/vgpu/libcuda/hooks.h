@@ -22,8 +22,9 @@ bool vgpu_is_broken(void);
 /* Whether [address, address + bytes) is inside one allocation of device memory. */
 bool vgpu_is_device(uint64_t address, size_t bytes);
 
-/* Whether the stream exists. */
+/* Whether the stream exists, and whether what it is given goes into a graph. */
 bool vgpu_is_stream(driver_stream stream);
+bool vgpu_is_capturing(driver_stream stream);
 
 /* Device memory for a library's work on a stream: its bytes, after checking that they were
  * written (reads) or marking them written (writes). NULL after a finding. Only from work that

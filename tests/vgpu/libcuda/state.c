@@ -130,6 +130,10 @@ bool vgpu_is_stream(driver_stream stream) {
   return stream_alive(stream);
 }
 
+bool vgpu_is_capturing(driver_stream stream) {
+  return stream_alive(stream) && stream_capture(stream);
+}
+
 const void *vgpu_read(uint64_t address, size_t bytes) {
   if (!vgpu_is_device(address, bytes)) {
     vgpu_finding("a library reads %zu bytes at 0x%llx: not device memory", bytes,

@@ -128,6 +128,7 @@ DRIVER_TABLE(ENTRY_PROTOTYPE)
 driver_result stream_enqueue(driver_stream stream, void (*run)(void *argument),
                              const void *argument, size_t bytes);
 bool stream_alive(driver_stream stream);
+bool streams_capture(void);                              /* whether any of them is in a capture */
 struct CUgraph_st *stream_capture(driver_stream stream); /* that its work goes into; NULL: none */
 void stream_set_capture(driver_stream stream, struct CUgraph_st *graph);
 void streams_drain(void); /* waits for all work of all streams */

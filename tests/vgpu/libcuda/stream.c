@@ -88,6 +88,14 @@ void streams_drain(void) {
   for (; stream; stream = stream->next) drain(stream);
 }
 
+bool streams_capture(void) {
+  order_lock(&vgpu()->lock);
+  const struct CUstream_st *stream = vgpu()->streams;
+  while (stream && !stream->capture) stream = stream->next;
+  order_unlock(&vgpu()->lock);
+  return stream != NULL;
+}
+
 bool stream_alive(driver_stream stream) {
   return stream && stream->alive == ALIVE_STREAM;
 }
