@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "bench/options.h"
 #include "bench/present/told.h"
 
 #define TEXT_BYTES 1024
@@ -199,10 +200,10 @@ json_t *warnings_to_json(const struct warnings *warnings) {
     compose(warnings, (enum warning)i, text);
     json_t *details = json_array();
     for (int k = 0; k < warnings->entries[i].n_details; k++)
-      json_array_append_new(details, json_string(warnings->entries[i].details[k]));
-    json_array_append_new(array,
-                          json_pack("{s:s, s:s, s:o, s:i}", "name", texts[i].name, "text", text,
-                                    "details", details, "count", warnings->entries[i].count));
+      json_array_append_new(details, options_text_to_json(warnings->entries[i].details[k]));
+    json_array_append_new(array, json_pack("{s:s, s:o, s:o, s:i}", "name", texts[i].name, "text",
+                                           options_text_to_json(text), "details", details, "count",
+                                           warnings->entries[i].count));
   }
   return array;
 }

@@ -72,6 +72,20 @@ Test(warnings, more_details_than_are_kept_are_counted) {
   free(text);
 }
 
+/* A directory's name may be of any bytes, and a long one ends within a character. */
+Test(warnings, details_of_any_bytes_stay_in_json) {
+  struct warnings warnings = {0};
+  char name[1000] = "";
+  for (int i = 0; i < 499; i++) strcat(name, "\xc3\xa4");
+  warnings_add(&warnings, WARNING_COLD_NOT_PROVEN, "x/%s", name);
+  warnings_add(&warnings, WARNING_COLD_NOT_PROVEN, "/mnt/\xe9");
+  json_t *json = warnings_to_json(&warnings);
+  const json_t *entry = json_array_get(json, 0);
+  cr_expect_not_null(json_string_value(json_object_get(entry, "text")));
+  cr_expect_eq(json_array_size(json_object_get(entry, "details")), 2);
+  json_decref(json);
+}
+
 Test(warnings, without_details_no_brackets) {
   struct warnings warnings = {0};
   warnings_add(&warnings, WARNING_LOAD, "%s", "");
