@@ -27,7 +27,8 @@ struct target {
   char firmware[32];    /* "" unknown */
   char scheduler[32];   /* "none", "mq-deadline"; of several members the first that is not "none" */
   char write_cache[16]; /* "write back", "write through"; "" unknown */
-  char members[TARGET_TEXT_BYTES]; /* of a stacked device, its own: "nvme0n1, nvme1n1"; else "" */
+  char members[TARGET_TEXT_BYTES]; /* of a stacked device, its own: "nvme0n1, nvme1n1"; an NVMe
+                                      drive's paths: "nvme0c0n1, nvme0c1n1"; else "" */
   char transport[32]; /* "nvme", "virtio", "scsi", "mmc", "xen", "loop", "device-mapper", "md",
                          "raid" (controller), "network" (NVMe over fabrics too), "ram", "unknown" */
   bool rotational;
@@ -54,6 +55,10 @@ int target_refuse(struct error *error, int code, const char *path);
 /* Looks `directory` over; nothing is left behind. -ENOENT, -ENOTDIR, -EACCES, -EROFS with the path
  * named, by target_refuse(). */
 int target_describe(struct target *target, const char *directory, struct error *error);
+
+/* The same of what a file stands on, which is opened for reading only; its directory and mount may
+ * be read-only. */
+int target_describe_file(struct target *target, const char *path, struct error *error);
 
 /* Reads the counters of the drive behind the target; of a stacked device (dm, md, loop over a
  * file on a drive) the sum over its members. */
