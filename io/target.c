@@ -176,13 +176,17 @@ static bool moves_a_block(int fd) {
   return ok;
 }
 
+static void note_alignment(struct target *target, int fd) {
+  size_t alignment = direct_alignment_of_fd(fd);
+  if (alignment == 0) alignment = target->logical_block_bytes;
+  target->direct_alignment_bytes = (uint32_t)(alignment > 0 ? alignment : PROBE_BYTES);
+}
+
 static int probe_direct(struct target *target, const char *directory, struct error *error) {
   int fd = open_probe(directory, O_DIRECT);
   if (fd >= 0) {
     target->direct = moves_a_block(fd);
-    size_t alignment = direct_alignment_of_fd(fd);
-    if (alignment == 0) alignment = target->logical_block_bytes;
-    target->direct_alignment_bytes = (uint32_t)(alignment > 0 ? alignment : PROBE_BYTES);
+    note_alignment(target, fd);
     close(fd);
     return 0;
   }
@@ -196,12 +200,33 @@ static int probe_direct(struct target *target, const char *directory, struct err
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-int target_describe(struct target *target, const char *directory, struct error *error) {
-  assert(target != NULL && directory != NULL);
+static void begin(struct target *target, const char *path) {
   memset(target, 0, sizeof *target);
   target->numa_node = -1;
   cut(target->transport, sizeof target->transport, "unknown");
-  cut(target->path, sizeof target->path, directory);
+  cut(target->path, sizeof target->path, path);
+}
+
+int target_describe_file(struct target *target, const char *path, struct error *error) {
+  assert(target != NULL && path != NULL);
+  begin(target, path);
+  char resolved[PATH_MAX];
+  if (realpath(path, resolved) == NULL) return target_refuse(error, -errno, path);
+  int fd = open(resolved, O_RDONLY | O_CLOEXEC | O_DIRECT);
+  target->direct = fd >= 0;
+  if (fd < 0 && errno == EINVAL) fd = open(resolved, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return target_refuse(error, -errno, path);
+  struct statvfs space;
+  if (fstatvfs(fd, &space) == 0) target->free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
+  describe_mount(target, resolved);
+  note_alignment(target, fd);
+  close(fd);
+  return 0;
+}
+
+int target_describe(struct target *target, const char *directory, struct error *error) {
+  assert(target != NULL && directory != NULL);
+  begin(target, directory);
   char resolved[PATH_MAX];
   struct stat status;
   struct statvfs space;

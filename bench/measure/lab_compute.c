@@ -67,7 +67,11 @@ static int take_points(struct lab_compute *compute, const json_t *points) {
 static int load_calibration(struct lab_compute *compute, const char *path, struct error *error) {
   json_error_t where;
   json_t *json = json_load_file(path, 0, &where);
-  if (!json) return error_set(error, -EINVAL, "--compute %s: %s", path, where.text);
+  if (!json)
+    return error_set(error, -EINVAL,
+                     "--compute %s: %s; accepted: a result of refill calibrate, or "
+                     "playback:PROFILE",
+                     path, where.text);
   const json_t *rig = json_object_get(json, "rig");
   const char *model = json_string_value(json_object_get(rig, "model"));
   compute->layers = (int)whole(rig, "layers_run");
@@ -87,7 +91,7 @@ static int load_calibration(struct lab_compute *compute, const char *path, struc
 
 static int load_profile(struct lab_compute *compute, const char *name, struct error *error) {
   int failed = profile_load(&compute->profile, name, error);
-  if (failed) return failed;
+  if (failed) return failed == -ENOENT ? -EINVAL : failed; /* a name that is none */
   if (compute->profile->any_shape)
     return error_set(error, -EINVAL, "--compute playback:%s: that profile has no times", name);
   compute->shape = compute->profile->shape;

@@ -235,6 +235,18 @@ static int open_target(struct storage_lab *lab, const char *name, struct error *
   return failed;
 }
 
+/* Data of gigabytes is written to the first only when all of them can be used. */
+static int look_at_targets(const struct options *options, struct error *error) {
+  int failed = 0;
+  for (int i = 0; i < options->n_targets && !failed; i++) {
+    const struct lab_target_config config = {.name = options->targets[i],
+                                             .destroy = options->destroy.values,
+                                             .n_destroy = options->destroy.n};
+    failed = lab_target_look(&config, error);
+  }
+  return failed;
+}
+
 int storage_lab_open(struct storage_lab *lab, const struct storage_lab_config *config,
                      struct error *error) {
   const struct options *options = config->options;
@@ -242,7 +254,7 @@ int storage_lab_open(struct storage_lab *lab, const struct storage_lab_config *c
   int n = options->n_targets ? options->n_targets : 1;
   lab->targets = calloc((size_t)n, sizeof *lab->targets);
   if (!lab->targets) return error_set(error, -ENOMEM, "no memory for %d targets", n);
-  int failed = 0;
+  int failed = look_at_targets(options, error);
   for (int i = 0; i < n && !failed; i++)
     failed = open_target(lab, options->n_targets ? options->targets[i] : ".", error);
   if (!failed) failed = lab_rows_plan(lab, error);

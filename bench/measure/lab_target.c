@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,19 +41,9 @@ static int describe_device(struct lab_member *member, dev_t number, struct error
   return 0;
 }
 
-static int describe_file(struct lab_member *member, struct error *error) {
-  char directory[PATH_MAX];
-  snprintf(directory, sizeof directory, "%s", member->path);
-  int failed = target_describe(&member->target, dirname(directory), error);
-  snprintf(member->target.path, sizeof member->target.path, "%.*s", TARGET_TEXT_BYTES - 1,
-           member->path);
-  return failed;
-}
-
 static int identify(struct lab_member *member, struct error *error) {
   struct stat status;
-  if (stat(member->path, &status) < 0)
-    return error_set(error, -errno, "target %s: %s", member->path, strerror(errno));
+  if (stat(member->path, &status) < 0) return target_refuse(error, -errno, member->path);
   if (S_ISDIR(status.st_mode)) {
     member->kind = LAB_DIRECTORY;
     return target_describe(&member->target, member->path, error);
@@ -68,7 +57,7 @@ static int identify(struct lab_member *member, struct error *error) {
                      "target %s: accepted are directories, regular files and block devices",
                      member->path);
   member->kind = LAB_FILE;
-  return describe_file(member, error);
+  return target_describe_file(&member->target, member->path, error);
 }
 
 /* ---- directories ---- */
@@ -120,7 +109,9 @@ static int open_directory(struct lab_member *member, uint64_t share_bytes,
   uint64_t bytes = fitting_bytes(member, share_bytes, config);
   char text[UNITS_TEXT_BYTES];
   if (bytes == 0)
-    return error_set(error, -ENOSPC, "target %s: %s free leave no room for a working set",
+    return error_set(error, -ENOSPC,
+                     "target %s: %s free leave no room for a working set; free some, or lower "
+                     "--working-set",
                      member->path, units_format_bytes(text, (double)member->target.free_bytes));
   int failed = lab_data_open(member, bytes, config, error);
   if (!failed && config->n_outputs > 0) failed = open_output(member, &member->reused, error);
@@ -136,7 +127,7 @@ static int open_file(struct lab_member *member, uint64_t share_bytes, struct err
   member->fd = open(member->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
   if (member->fd < 0 && errno == EINVAL) member->fd = open(member->path, O_RDONLY | O_CLOEXEC);
   if (member->fd < 0 || fstat(member->fd, &status) < 0)
-    return error_set(error, -errno, "target %s: %s", member->path, strerror(errno));
+    return target_refuse(error, -errno, member->path);
   uint64_t bytes = (uint64_t)status.st_size / LAB_BLOCK_BYTES * LAB_BLOCK_BYTES;
   member->bytes = bytes < share_bytes ? bytes : share_bytes;
   return 0;
@@ -181,11 +172,12 @@ static int open_device(struct lab_member *member, uint64_t share_bytes,
   uint64_t bytes = 0;
   snprintf(member->data_path, sizeof member->data_path, "%s", member->path);
   member->fd = open(member->path, flags);
-  if (member->fd < 0)
-    return error_set(error, -errno, "target %s: %s%s", member->path, strerror(errno),
-                     errno == EBUSY
-                         ? " (it, or a partition of it, is mounted or in use: nothing was written)"
-                         : "");
+  if (member->fd < 0 && errno == EBUSY)
+    return error_set(error, -EBUSY,
+                     "target %s: it, or a partition of it, is mounted or in use: nothing was "
+                     "written; unmount it, or leave --destroy-data-on out to read it only",
+                     member->path);
+  if (member->fd < 0) return target_refuse(error, -errno, member->path);
   if (ioctl(member->fd, BLKGETSIZE64, &bytes) < 0)
     return error_set(error, -errno, "target %s: its size: %s", member->path, strerror(errno));
   if (destroy) bytes /= 2;
@@ -211,7 +203,9 @@ static int open_member(struct lab_member *member, uint64_t share_bytes,
   if (member->kind == LAB_FILE) failed = open_named(member, share_bytes, error);
   if (member->kind == LAB_DEVICE) failed = open_device(member, share_bytes, config, error);
   if (!failed && member->bytes < LAB_BLOCK_BYTES)
-    failed = error_set(error, -EINVAL, "target %s: nothing to read in it", member->path);
+    failed = error_set(error, -EINVAL,
+                       "target %s: nothing to read in it; accepted: a file of at least %d bytes",
+                       member->path, LAB_BLOCK_BYTES);
   return failed;
 }
 
@@ -228,11 +222,41 @@ static int split_names(struct lab_target *target, struct error *error) {
       return error_set(error, -ENAMETOOLONG, "--target %.100s...: too long", at);
     char name[PATH_MAX];
     snprintf(name, sizeof name, "%.*s", (int)length, at);
-    if (!realpath(name, member->path))
-      return error_set(error, -errno, "target %s: %s", name, strerror(errno));
+    if (!realpath(name, member->path)) return target_refuse(error, -errno, name);
     at = comma ? comma + 1 : NULL;
   }
   return 0;
+}
+
+/* Identifies all members, and opens those that are not directories for reading. */
+static int look_at_members(struct lab_target *target, struct error *error) {
+  int failed = split_names(target, error);
+  for (int i = 0; i < target->n_members && !failed; i++) {
+    struct lab_member *member = &target->members[i];
+    failed = identify(member, error);
+    if (failed || member->kind == LAB_DIRECTORY) continue;
+    int fd = open(member->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) failed = target_refuse(error, -errno, member->path);
+    if (fd >= 0) close(fd);
+  }
+  return failed;
+}
+
+int lab_target_look(const struct lab_target_config *config, struct error *error) {
+  struct stat status;
+  for (int i = 0; i < config->n_destroy; i++) {
+    if (stat(config->destroy[i], &status) < 0 || S_ISBLK(status.st_mode)) continue;
+    return error_set(error, -EINVAL,
+                     "--destroy-data-on %s: not a block device; of directories and files nothing "
+                     "is destroyed, so leave it out",
+                     config->destroy[i]);
+  }
+  struct lab_target *target = calloc(1, sizeof *target);
+  if (!target) return error_set(error, -ENOMEM, "no memory to look at %s", config->name);
+  target->name = config->name;
+  int failed = look_at_members(target, error);
+  free(target);
+  return failed;
 }
 
 int lab_target_open(struct lab_target *target, const struct lab_target_config *config,

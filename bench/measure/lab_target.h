@@ -83,6 +83,10 @@ struct lab_target_config {
   void *context;
 };
 
+/* Whether all members are there and may be read, before anything is written to any: 0, or a
+ * negative errno with what to do. */
+int lab_target_look(const struct lab_target_config *config, struct error *error);
+
 /* Opens all members, and makes or finds the data. Returns 0 or a negative errno, nothing left open.
  */
 int lab_target_open(struct lab_target *target, const struct lab_target_config *config,

@@ -135,5 +135,30 @@ expect 0 "$refill" storage --target "$work/latin"$'\xe9' "${tiny[@]}" --page-siz
 json "$work/latin.json" '"latin?" in r["rows"][1]["refused"] and r["rows"][0]["target"][-1] == "?"'
 json "$work/latin.json" 'r["answer"] and r["targets"][0]["members"]'
 
-expect 1 "$refill" storage --target "$work/missing"
+# A target that cannot be used is told before anything is written to the others.
+mkdir "$work/unused"
+: >"$work/nothing"
+expect 1 "$refill" storage --target "$work/unused" --target "$work/missing"
+says 'missing: No such .*mkdir -p'
+expect 1 "$refill" storage --target "$work/unused,$work/missing/file"
+says 'missing/file: No such '
+expect 2 "$refill" storage --target "$work/unused" --destroy-data-on "$work/unused"
+says 'not a block device'
+expect 2 "$refill" storage --target "$work/unused" --compute "$work/plain"
+says 'accepted: a result of refill calibrate'
+expect 2 "$refill" storage --target "$work/unused" --compute playback:nonsense
+says 'built in: '
+[ -z "$(ls -A "$work/unused")" ] || fail "refused, and yet it left $(ls -A "$work/unused")"
+expect 2 "$refill" storage --target "$work/nothing"
+says 'at least 4096 bytes'
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+  chmod 755 "$work"
+  cp "$refill" "$work/refill"
+  chmod 600 "$work/plain"
+  another=(setpriv --reuid=65534 --regid=65534 --clear-groups "$work/refill" storage "${tiny[@]}")
+  expect 1 "${another[@]}" --target "$work/plain"
+  says 'plain: Permission denied; run as a user'
+  chmod 644 "$work/plain" # in a directory where that user may write nothing
+  expect 0 "${another[@]}" --target "$work/plain" --page-tokens 16 --queue-depth 2 --rw read
+fi
 finish

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -94,6 +95,22 @@ Test(target, names_bad_paths) {
   expect_error("/proc", -EOPNOTSUPP);
 }
 
+/* A file that is only read, in a directory that may not be written. */
+static int describe_file_of_another(void *unused) {
+  struct target target, of_directory;
+  struct error error = {0};
+  char path[IO_TEST_PATH_BYTES + 16];
+  (void)unused;
+  snprintf(path, sizeof path, "%s/file", directory);
+  io_test_write_file(path, "x", 1);
+  if (target_describe(&of_directory, directory, NULL) != 0) return 1;
+  if (chmod(directory, 0555) < 0 || (getuid() == 0 && setuid(65534) != 0)) return IO_TEST_SKIP;
+  if (target_describe_file(&target, path, &error) != 0) return 2;
+  if (strcmp(target.path, path) != 0 || target.direct != of_directory.direct) return 3;
+  if (strcmp(target.drive, of_directory.drive) != 0) return 4;
+  return target.direct_alignment_bytes == of_directory.direct_alignment_bytes ? IO_TEST_PASS : 5;
+}
+
 static int describe_without_tmpfile(void *unused) {
   struct target target;
   (void)unused;
@@ -128,6 +145,10 @@ static void expect_in_child(int (*body)(void *)) {
     cr_skip_test("not to be had here: seccomp or another user");
   }
   cr_expect_eq(status, IO_TEST_PASS, "case %d", status);
+}
+
+Test(target, a_file_is_only_read) {
+  expect_in_child(describe_file_of_another);
 }
 
 Test(target, works_without_unnamed_files) {
