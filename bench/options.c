@@ -29,8 +29,9 @@ static void set_defaults(struct options *options, int command) {
   options->command = options_command_name(command);
   const struct options_entry *entry;
   for (int i = 0; (entry = options_entry_at(i)); i++) {
-    if (!entry->initial) continue;
-    int code = options_scan(entry, entry->initial, options, NULL);
+    const char *initial = options_initial(entry, command);
+    if (!initial) continue;
+    int code = options_scan(entry, initial, options, NULL);
     assert(code == 0);
     (void)code;
   }

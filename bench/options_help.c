@@ -67,11 +67,11 @@ static void print_entry(const struct options_entry *entry, int command) {
     n += (size_t)snprintf(text + n, sizeof text - n, " [%s]",
                           options_accepts(entry, command, accepts));
   }
-  if (entry->initial && entry->zero)
-    snprintf(text + n, sizeof text - n, " (default %s: %s)", entry->initial, entry->zero);
-  else if (entry->initial || entry->zero)
-    snprintf(text + n, sizeof text - n, " (default %s)",
-             entry->initial ? entry->initial : entry->zero);
+  const char *initial = options_initial(entry, command);
+  if (initial && entry->zero)
+    snprintf(text + n, sizeof text - n, " (default %s: %s)", initial, entry->zero);
+  else if (initial || entry->zero)
+    snprintf(text + n, sizeof text - n, " (default %s)", initial ? initial : entry->zero);
   print_wrapped(text, INDENT);
 }
 

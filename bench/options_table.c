@@ -58,7 +58,8 @@ static const struct options_entry entries[] = {
      IS(MODEL, WHAT, C | S | V | P | L),
      FIELD(model),
      .argument = "NAME|FILE",
-     .zero = "mha-125m on cpu, the profile's own on playback, none in plan",
+     .zero = "mha-125m on cpu, the profile's own on playback, none in plan; in storage that of "
+             "--compute, else llama-3-70b",
      .help = "shape of the model"},
     {.name = "layers",
      IS(COUNT, WHAT, C | S | V | L),
@@ -140,7 +141,9 @@ static const struct options_entry entries[] = {
      IS(TARGETS, STORAGE, D | C | S | V | L),
      FIELD(targets),
      .argument = "DIR[,DIR...]",
-     .help = "directory for KV files; a list is a stripe set; repeats"},
+     .zero = "the working directory",
+     .help = "directory for KV files; in storage a file or drive too, which is read, a list as a "
+             "stripe set, and several"},
     {.name = "engine",
      IS(ENGINE, STORAGE, C | S | V | L),
      FIELD(engine),
@@ -153,6 +156,7 @@ static const struct options_entry entries[] = {
      .single = S | V,
      .argument = "COUNT",
      RANGE("64", 1, 65536),
+     .listed = "16,64,256",
      .help = "tokens of one KV page"},
     {.name = "queue-depth",
      IS(COUNT_LIST, STORAGE, C | S | V | L),
@@ -160,6 +164,7 @@ static const struct options_entry entries[] = {
      .single = S | V,
      .argument = "COUNT",
      RANGE("32", 1, 4096),
+     .listed = "8,32",
      .help = "requests under way at most"},
     {.name = "io-size",
      IS(BYTES, STORAGE, C | S | V),
@@ -313,6 +318,11 @@ int options_entry_index(const struct options_entry *entry) {
   int index = 0;
   while (options_entry_at(index) != entry) index++;
   return index;
+}
+
+const char *options_initial(const struct options_entry *entry, int command) {
+  bool single = (entry->single & (1U << command)) != 0;
+  return entry->listed && !single ? entry->listed : entry->initial;
 }
 
 bool options_repeats(const struct options_entry *entry) {

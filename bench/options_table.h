@@ -67,6 +67,7 @@ struct options_entry {
   uint32_t single;      /* of a list: commands in which it takes one value only */
   const char *argument; /* "COUNT"; NULL where no value is taken */
   const char *initial;  /* default as one would type it; NULL: none */
+  const char *listed;   /* of a list: default where a command takes several; NULL: as `initial` */
   double min, max;      /* accepted values, both included but for reals, which stay below max */
   uint64_t multiple;    /* BYTES: accepted are multiples of it; 0: any */
   const char *const *accepted; /* CHOICE, POLICIES: names, NULL at the end */
@@ -85,6 +86,9 @@ extern const int options_plan_count;
 /* Those of the storage lab alone (options_storage.c), which follow these. */
 extern const struct options_entry options_storage_entries[];
 extern const int options_storage_count;
+
+/* The default of an option of `command` as one would type it, NULL: none. */
+const char *options_initial(const struct options_entry *entry, int command);
 
 /* True where the option may be given several times. */
 bool options_repeats(const struct options_entry *entry);

@@ -112,7 +112,7 @@ int topology_node_placement(const struct topology *topology, int node, struct pl
   hwloc_obj_t object =
       node >= 0 ? hwloc_get_numanode_obj_by_os_index(topology->hwloc, (unsigned)node) : NULL;
   if (object == NULL) {
-    return error_set(error, -ENODEV, "--bind %d: no such NUMA node; this machine has %d, from %d",
+    return error_set(error, -EINVAL, "--bind %d: no such NUMA node; this machine has %d, from %d",
                      node, topology_nodes(topology), topology_node_at(topology, 0));
   }
   *placement = PLACEMENT_ANY;

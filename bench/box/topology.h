@@ -32,8 +32,8 @@ int topology_node_at(const struct topology *topology, int index);
 int topology_node_of_pci(const struct topology *topology, const char *address);
 int topology_node_of_block(const struct topology *topology, const char *name);
 
-/* Placement on a node: its memory, and its CPUs. -ENODEV where there is no such node, or one
- * without CPUs (memory alone). */
+/* Placement on a node: its memory, and its CPUs. -EINVAL where there is no such node, -ENODEV where
+ * it has no CPUs (memory alone). */
 int topology_node_placement(const struct topology *topology, int node, struct placement *placement,
                             struct error *error);
 

@@ -23,7 +23,7 @@
 #define GRID_ORDER_MAX (GRID_NEW_MAX * GRID_PAST_MAX)
 
 struct calibrating {
-  struct options options; /* as given, lists filled in */
+  struct options options; /* as given */
   struct rig rig;         /* computes; has no stored KV */
   struct group group;
   struct calibration calibration;
@@ -31,14 +31,6 @@ struct calibrating {
   struct progress progress;
   double s_per_weight; /* of weight_of(); 0 until the warm-up has told */
 };
-
-/* Without lists on the command line, a calibration varies what a user would vary. */
-static void fill_lists(struct options *options) {
-  if (!options_given(options, "page-tokens"))
-    options->page_tokens = (struct options_counts){.n = 3, .values = {16, 64, 256}};
-  if (!options_given(options, "queue-depth"))
-    options->queue_depth = (struct options_counts){.n = 2, .values = {8, 32}};
-}
 
 static int open_rig(struct calibrating *all, struct error *error) {
   const struct options *options = &all->options;
@@ -237,7 +229,6 @@ static int calibrate_run(const struct options *options, struct error *error) {
   struct calibrating *all = calloc(1, sizeof *all);
   if (!all) return command_exit_code(error_set(error, -ENOMEM, "no memory to calibrate"));
   all->options = *options;
-  fill_lists(&all->options);
   int failed = calibrate(all, error);
   compute_grid_free(&all->calibration.compute);
   group_free(&all->group);

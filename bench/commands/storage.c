@@ -23,20 +23,13 @@
 #define CHECK_LEAST_S 1.0 /* that checking all data once may take, however short the run was */
 
 struct storing {
-  struct options options; /* as given, lists filled in */
+  struct options options; /* as given */
   struct lab_compute compute;
   struct storage_lab lab;
   struct warnings warnings;
   struct progress progress;
   double row_s; /* that the row under way is expected to take */
 };
-
-static void fill_lists(struct options *options) {
-  if (!options_given(options, "page-tokens"))
-    options->page_tokens = (struct options_counts){.n = 3, .values = {16, 64, 256}};
-  if (!options_given(options, "queue-depth"))
-    options->queue_depth = (struct options_counts){.n = 2, .values = {8, 32}};
-}
 
 /* The model: --model, else that of --compute, else the one that most figures are published of. */
 static int choose_shape(struct storing *all, struct storage_lab_config *config,
@@ -207,7 +200,6 @@ static int storage_run(const struct options *options, struct error *error) {
   struct storing *all = calloc(1, sizeof *all);
   if (!all) return command_exit_code(error_set(error, -ENOMEM, "no memory for the storage lab"));
   all->options = *options;
-  fill_lists(&all->options);
   int failed = store(all, error);
   /* Closing files on a drive that hangs may wait for it: not before that is said. */
   if (failed != -ETIMEDOUT) storage_lab_close(&all->lab);

@@ -150,6 +150,21 @@ Test(options, samples_name_only_options_that_exist) {
     cr_assert(options_entry_find(samples[i].name, strlen(samples[i].name)), "%s", samples[i].name);
 }
 
+/* Commands that take lists vary by default what others take one of. */
+Test(options, lists_have_defaults_of_their_own) {
+  static const char *const commands[] = {"calibrate", "storage"};
+  struct line line;
+  struct options options;
+  for (size_t i = 0; i < 2; i++) {
+    cr_assert_eq(line_parse(&line, commands[i], &options, NULL), 0);
+    cr_expect_eq(options.page_tokens.n, 3);
+    cr_expect_eq(options.page_tokens.values[2], 256);
+    cr_expect_eq(options.queue_depth.n, 2);
+    cr_expect_eq(options.queue_depth.values[0], 8);
+    cr_expect_not(options_given(&options, "page-tokens"));
+  }
+}
+
 Test(options, defaults_are_those_of_the_design) {
   struct line line;
   struct options options;
