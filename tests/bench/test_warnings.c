@@ -76,7 +76,7 @@ Test(warnings, more_details_than_are_kept_are_counted) {
 Test(warnings, details_of_any_bytes_stay_in_json) {
   struct warnings warnings = {0};
   char name[1000] = "";
-  for (int i = 0; i < 499; i++) strcat(name, "\xc3\xa4");
+  for (int i = 0; i < 499; i++) memcpy(name + 2 * (size_t)i, "\xc3\xa4", 2);
   warnings_add(&warnings, WARNING_COLD_NOT_PROVEN, "x/%s", name);
   warnings_add(&warnings, WARNING_COLD_NOT_PROVEN, "/mnt/\xe9");
   json_t *json = warnings_to_json(&warnings);
