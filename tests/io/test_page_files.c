@@ -246,7 +246,7 @@ Test(page_files, other_engines_and_options_are_refused) {
 }
 
 Test(page_files, a_ring_that_cannot_link_to_an_open_is_refused) {
-  struct error error = {0};
+  error_clear(&error);
   cr_expect_eq(page_files_uring_check(1U << 12, &error), 0);
   cr_expect_eq(page_files_uring_check(~(1U << 12), &error), -ENOTSUP, "a kernel before 5.17");
   cr_expect(strstr(error.message, "take pread") != NULL, "%s", error.message);
