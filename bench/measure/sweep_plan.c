@@ -195,8 +195,7 @@ void sweep_shuffle(int *order, int n, uint64_t seed, int round) {
 bool sweep_is_narrow(const struct sweep *sweep) {
   for (int i = 0; i < sweep->n_points; i++) {
     const struct samples *samples = &sweep->points[i].metrics[METRIC_FIRST_TOKEN];
-    struct interval interval = stats_interval(samples, 1);
-    if (!(interval_relative_half_width(interval) <= SWEEP_HALF_WIDTH)) return false;
+    if (!(samples_relative_half_width(samples, 1) <= SWEEP_HALF_WIDTH)) return false;
   }
   return true;
 }

@@ -176,5 +176,6 @@ void sweep_warn(const struct sweep *sweep, struct warnings *warnings) {
   if (any && !io_bound) warnings_add(warnings, WARNING_NO_IO_BOUND, "%s", "");
   if (any && !compute_bound) warnings_add(warnings, WARNING_NO_COMPUTE_BOUND, "%s", "");
   if (sweep->groups_done > 0 && !sweep_is_narrow(sweep))
-    warnings_add(warnings, WARNING_INTERVAL, "%d groups", sweep->groups_done);
+    warnings_add(warnings, WARNING_INTERVAL, "%d group%s", sweep->groups_done,
+                 sweep->groups_done > 1 ? "s" : "");
 }

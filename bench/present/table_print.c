@@ -1,7 +1,7 @@
 /*
  * Printing a table for people: one unit and one number of decimals for a whole column, and for
- * neighbours of the same kind (a time, its bounds, its models), so that values can be compared by
- * eye, length for length.
+ * neighbours of the same kind (a time, its bounds, its models, whatever errors stand between them),
+ * so that values can be compared by eye, length for length.
  *
  * The unit suits the geometric middle of the smallest and largest of these values; decimals give
  * the smallest three significant digits, or two where the largest is far from it.
@@ -43,16 +43,28 @@ static const struct unit byte_units[] = {{"B", 1},
 static const struct unit flops_units[] = {{"GFLOPS", 1e9}, {"TFLOPS", 1e12}};
 static const struct unit rate_units[] = {{"GB/s", 1e9}};
 
-/* Columns [first, end) are neighbours of one kind. */
+/* Those of columns [first, end) that are of this kind. */
 struct group {
+  enum table_kind kind;
   int first, end;
 };
 
+/* Ratios that tell of the value before them, its interval or error, do not part neighbours. */
+static bool is_remark(enum table_kind kind) {
+  return kind == TABLE_CHANGE || kind == TABLE_PERCENT;
+}
+
 static struct group group_of(const struct table *table, int column) {
-  struct group group = {.first = column, .end = column + 1};
-  enum table_kind kind = table->columns[column].kind;
-  while (group.first > 0 && table->columns[group.first - 1].kind == kind) group.first--;
-  while (group.end < table->n_columns && table->columns[group.end].kind == kind) group.end++;
+  const struct table_column *columns = table->columns;
+  struct group group = {.kind = columns[column].kind, .first = column, .end = column + 1};
+  for (int i = column - 1; i >= 0; i--) {
+    if (columns[i].kind == group.kind) group.first = i;
+    if (columns[i].kind != group.kind && !is_remark(columns[i].kind)) break;
+  }
+  for (int i = column + 1; i < table->n_columns; i++) {
+    if (columns[i].kind == group.kind) group.end = i + 1;
+    if (columns[i].kind != group.kind && !is_remark(columns[i].kind)) break;
+  }
   return group;
 }
 
@@ -64,7 +76,7 @@ static bool extent(const struct table *table, struct group group, double *low, d
     for (int column = group.first; column < group.end; column++) {
       const struct table_cell *cell = table_cell_at(table, row, column);
       double value = cell->holds == CELL_REAL ? fabs(cell->real) : 0;
-      if (value == 0) continue;
+      if (value == 0 || table->columns[column].kind != group.kind) continue;
       *low = fmin(*low, value);
       *high = fmax(*high, value);
     }
@@ -84,7 +96,7 @@ static bool all_whole(const struct table *table, struct group group, double divi
     for (int column = group.first; column < group.end; column++) {
       const struct table_cell *cell = table_cell_at(table, row, column);
       double value = cell->holds == CELL_REAL ? cell->real / divisor : 0;
-      if (value != floor(value)) return false;
+      if (table->columns[column].kind == group.kind && value != floor(value)) return false;
     }
   }
   return true;

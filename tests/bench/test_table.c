@@ -159,6 +159,25 @@ Test(table, neighbours_of_one_kind_share_their_unit) {
                 "1.200  0.900    0.5  3.00\n");
 }
 
+/* An error, or a half width, after each value does not part them. */
+Test(table, neighbours_are_told_beside_their_errors) {
+  static const struct table_column columns[] = {
+      {.title = "TTFT", .name = "ttft_s", .kind = TABLE_SECONDS},
+      {.title = "+-", .name = "half", .kind = TABLE_PERCENT},
+      {.title = "ideal", .name = "ideal_s", .kind = TABLE_SECONDS},
+      {.title = "error", .name = "error", .kind = TABLE_CHANGE},
+  };
+  struct table *table = table_new(columns, COUNT_OF(columns));
+  table_row(table);
+  table_real(table, 1.2);
+  table_real(table, 0.02);
+  table_real(table, 0.9);
+  table_real(table, -0.25);
+  expect(table, " TTFT  +-  ideal  error\n"
+                "    s   %      s      %\n"
+                "1.200   2  0.900    -25\n");
+}
+
 Test(table, missing_cells) {
   static const struct table_column columns[] = {
       {.title = "a", .name = "a_s", .kind = TABLE_SECONDS},
