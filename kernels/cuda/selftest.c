@@ -36,10 +36,8 @@ static void copies(struct bed *bed, char *found, size_t bytes) {
   bed->failed = pinned_open(&pinned, &bed->gpu, COPY_BYTES, 2, PITCH_BYTES, NULL, bed->error);
   if (!bed->failed) pinned_register(&pinned);
   if (!bed->failed) copy_around(bed, pinned_at(&pinned, 0), pinned_at(&pinned, 1));
-  snprintf(found, bytes,
-           pinned.registered ? "3 MiB each way; memory can be pinned"
-                             : "3 MiB each way; memory can NOT be pinned: %.150s",
-           pinned.refused);
+  snprintf(found, bytes, "3 MiB each way; memory can %sbe pinned%s%.150s",
+           pinned.refused[0] ? "NOT " : "", pinned.refused[0] ? ": " : "", pinned.refused);
   pinned_close(&pinned);
 }
 
