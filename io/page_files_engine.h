@@ -12,6 +12,7 @@
 struct page_files_paths {
   size_t page_bytes;
   bool direct;
+  bool unlinked; /* io_uring requests follow each other, as a kernel without links to opens needs */
 };
 
 /* open()'s flags, without O_CLOEXEC, which a ring's own descriptors do not take. */
@@ -20,10 +21,6 @@ int page_files_flags(enum io_op op, bool direct);
 /* The file that what remains of a transfer is in, and where it begins there. */
 void page_files_place(const struct page_files_paths *paths, const struct engine_transfer *transfer,
                       char name[PAGE_FILES_NAME_BYTES], uint64_t *offset_bytes);
-
-/* -ENOTSUP where a ring of these features cannot link a transfer to the request that opens its file
- * (before Linux 5.17). */
-int page_files_uring_check(unsigned features, struct error *error);
 
 /* The engine by linked io_uring requests; config->options is what followed "uring:". */
 int page_files_uring_open(struct io_engine **engine, const struct io_engine_config *config,

@@ -6,6 +6,9 @@
  *
  * The open is linked softly: where it fails, the kernel cancels the others. The transfer is linked
  * hard, so that the file is closed however it ends.
+ *
+ * Before Linux 5.17 a request's file is looked up when it is handed over, linked or not: there each
+ * of the three is queued when the one before it has completed.
  */
 #include <assert.h>
 #include <errno.h>
@@ -34,6 +37,7 @@ enum stage { STAGE_OPEN, STAGE_MOVE, STAGE_CLOSE, N_STAGES };
 struct chain {
   struct engine_transfer transfer;
   char name[PAGE_FILES_NAME_BYTES]; /* the kernel reads it when it opens */
+  uint64_t offset_bytes;            /* in its file */
   int piece;                        /* registered buffer, -1: none */
   int left;                         /* entries without a completion */
   int64_t opened, moved;            /* their results */
@@ -63,34 +67,45 @@ static void prep_close_place(struct io_uring_sqe *sqe, unsigned place) {
   sqe->file_index = place + 1;
 }
 
-/* Queues open, transfer and close of what remains of a chain's request. */
-static void queue_chain(struct page_ring *self, int index) {
-  struct chain *chain = &self->chains[index];
+static void prep_move(const struct chain *chain, int place, struct io_uring_sqe *sqe) {
   const struct io_request *request = &chain->transfer.request;
-  struct io_uring *ring = &self->uring.ring;
-  uint64_t offset_bytes = 0;
-  page_files_place(&self->paths, &chain->transfer, chain->name, &offset_bytes);
-  int flags = page_files_flags(request->op, self->paths.direct);
   char *buffer = (char *)request->buffer + chain->transfer.done;
   unsigned bytes = (unsigned)(request->bytes - chain->transfer.done);
-  struct io_uring_sqe *open = io_uring_get_sqe(ring), *move = io_uring_get_sqe(ring),
-                      *close = io_uring_get_sqe(ring);
-  assert(open && move && close); /* there are three entries for each chain */
-  io_uring_prep_openat_direct(open, self->uring.fds[request->file], chain->name, flags,
-                              PAGE_FILES_MODE, (unsigned)index);
   if (request->op == IO_READ && chain->piece >= 0)
-    io_uring_prep_read_fixed(move, index, buffer, bytes, offset_bytes, chain->piece);
+    io_uring_prep_read_fixed(sqe, place, buffer, bytes, chain->offset_bytes, chain->piece);
   else if (request->op == IO_READ)
-    io_uring_prep_read(move, index, buffer, bytes, offset_bytes);
+    io_uring_prep_read(sqe, place, buffer, bytes, chain->offset_bytes);
   else if (chain->piece >= 0)
-    io_uring_prep_write_fixed(move, index, buffer, bytes, offset_bytes, chain->piece);
+    io_uring_prep_write_fixed(sqe, place, buffer, bytes, chain->offset_bytes, chain->piece);
   else
-    io_uring_prep_write(move, index, buffer, bytes, offset_bytes);
-  prep_close_place(close, (unsigned)index);
-  tag(open, index, STAGE_OPEN, IOSQE_IO_LINK);
-  tag(move, index, STAGE_MOVE, IOSQE_IO_HARDLINK | IOSQE_FIXED_FILE);
-  tag(close, index, STAGE_CLOSE, 0);
+    io_uring_prep_write(sqe, place, buffer, bytes, chain->offset_bytes);
+}
+
+static void queue_stage(struct page_ring *self, int index, enum stage stage) {
+  static const unsigned links[] = {IOSQE_IO_LINK, IOSQE_IO_HARDLINK, 0};
+  const struct chain *chain = &self->chains[index];
+  const struct io_request *request = &chain->transfer.request;
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&self->uring.ring);
+  assert(sqe); /* there are three entries for each chain */
+  if (stage == STAGE_OPEN)
+    io_uring_prep_openat_direct(sqe, self->uring.fds[request->file], chain->name,
+                                page_files_flags(request->op, self->paths.direct), PAGE_FILES_MODE,
+                                (unsigned)index);
+  else if (stage == STAGE_MOVE)
+    prep_move(chain, index, sqe);
+  else
+    prep_close_place(sqe, (unsigned)index);
+  unsigned flags = self->paths.unlinked ? 0 : links[stage];
+  tag(sqe, index, stage, stage == STAGE_MOVE ? flags | IOSQE_FIXED_FILE : flags);
+}
+
+/* Queues open, transfer and close of what remains of a chain's request; unlinked, the first. */
+static void queue_chain(struct page_ring *self, int index) {
+  struct chain *chain = &self->chains[index];
+  page_files_place(&self->paths, &chain->transfer, chain->name, &chain->offset_bytes);
   chain->left = N_STAGES;
+  for (int stage = STAGE_OPEN; stage < (self->paths.unlinked ? STAGE_MOVE : N_STAGES); stage++)
+    queue_stage(self, index, (enum stage)stage);
 }
 
 /* A request that cannot go out completes all the same, with the reason. */
@@ -166,6 +181,18 @@ static bool finish(struct page_ring *self, int index, int *error_code) {
   return true;
 }
 
+/* Takes one entry's result into account; true when nothing of the chain is under way any more. */
+static bool take_entry(struct page_ring *self, int index, enum stage stage, int64_t result) {
+  struct chain *chain = &self->chains[index];
+  chain->left--;
+  if (stage == STAGE_OPEN) chain->opened = result;
+  if (stage == STAGE_MOVE) chain->moved = result;
+  if (!self->paths.unlinked || chain->left == 0) return chain->left == 0;
+  if (stage == STAGE_OPEN && result < 0) return true;
+  queue_stage(self, index, (enum stage)(stage + 1));
+  return false;
+}
+
 static int collect(struct page_ring *self, struct io_completion *completions, int max) {
   struct io_uring_cqe *cqe;
   unsigned head, seen = 0;
@@ -175,10 +202,9 @@ static int collect(struct page_ring *self, struct io_completion *completions, in
     if (n == max) break;
     seen++;
     int index = (int)(cqe->user_data / N_STAGES), error_code = 0;
-    struct chain *chain = &self->chains[index];
-    if (cqe->user_data % N_STAGES == STAGE_OPEN) chain->opened = cqe->res;
-    if (cqe->user_data % N_STAGES == STAGE_MOVE) chain->moved = cqe->res;
-    if (--chain->left > 0 || !finish(self, index, &error_code)) continue;
+    const struct chain *chain = &self->chains[index];
+    if (!take_entry(self, index, (enum stage)(cqe->user_data % N_STAGES), cqe->res)) continue;
+    if (!finish(self, index, &error_code)) continue;
     completions[n++] = (struct io_completion){.tag = chain->transfer.request.tag,
                                               .error = error_code,
                                               .submit_s = chain->transfer.submit_s,
@@ -261,14 +287,6 @@ static int allocate(struct page_ring *self, const struct io_engine_config *confi
   return 0;
 }
 
-int page_files_uring_check(unsigned features, struct error *error) {
-  if (features & IORING_FEAT_LINKED_FILE) return 0;
-  return error_set(
-      error, -ENOTSUP,
-      "file-per-page: before Linux 5.17 io_uring looks for a request's file before the "
-      "request that opens it has run: take pread");
-}
-
 /* A table of empty descriptors for the ring: all -1, as kernels before 5.19 know it too. */
 static int register_table(struct page_ring *self) {
   int *empty = malloc((size_t)self->depth * sizeof *empty);
@@ -283,9 +301,7 @@ static int register_table(struct page_ring *self) {
 static int register_all(struct page_ring *self, const struct io_engine_config *config, bool nofixed,
                         struct error *error) {
   char buffers[96] = "buffers not registered (nofixed)";
-  int code = page_files_uring_check(self->uring.ring.features, error);
-  if (code < 0) return code;
-  code = register_table(self);
+  int code = register_table(self);
   if (code < 0)
     return error_set(error, -ENOTSUP,
                      "io_uring has no descriptors of its own here (%s): take pread",
@@ -293,8 +309,9 @@ static int register_all(struct page_ring *self, const struct io_engine_config *c
   if (!nofixed) code = uring_register_buffers(&self->uring, config, buffers, sizeof buffers, error);
   if (code < 0) return code;
   snprintf(self->uring.core.public.info.description, IO_TEXT_BYTES,
-           "io_uring: %s, each page opened, moved and closed by linked requests%s, %s",
-           self->uring.features, self->paths.direct ? "" : ", through the page cache", buffers);
+           "io_uring: %s, each page opened, moved and closed by %s requests%s, %s",
+           self->uring.features, self->paths.unlinked ? "single" : "linked",
+           self->paths.direct ? "" : ", through the page cache", buffers);
   return 0;
 }
 
@@ -314,6 +331,7 @@ int page_files_uring_open(struct io_engine **engine, const struct io_engine_conf
   if (options.buffered) self->paths.direct = false;
   code = allocate(self, config, error);
   if (code == 0) code = uring_setup_ring(&self->uring, &options, error);
+  if (!(self->uring.ring.features & IORING_FEAT_LINKED_FILE)) self->paths.unlinked = true;
   if (code == 0) code = register_all(self, config, options.nofixed, error);
   if (code < 0) {
     ring_close(&self->uring.core.public);
