@@ -32,7 +32,9 @@ def start():
     ):
         options.add_argument("--" + flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(service=Service(os.environ["CHROMEDRIVER"]), options=options)
+    browser = webdriver.Chrome(service=Service(os.environ["CHROMEDRIVER"]), options=options)
+    browser.set_script_timeout(120)
+    return browser
 
 
 def screen(browser, width, height=900, scheme="light", media=""):
@@ -46,13 +48,18 @@ def screen(browser, width, height=900, scheme="light", media=""):
     )
 
 
-def wait(browser, script, seconds=10):
+def until(true, seconds=60):
+    """Whether it became true: a busy box draws late, and a page that is wrong stays so."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if browser.execute_script("return " + script):
-            return True
-        time.sleep(0.02)
-    return False
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def wait(browser, script, seconds=60):
+    return until(lambda: browser.execute_script("return " + script), seconds)
 
 
 def visit(browser, name, fragment=""):
@@ -99,5 +106,17 @@ return drawn.filter((d) => d.canvas.offsetParent).flatMap(({canvas, chart}) => {
     return found > 12 ? "" : `${canvas.id}: "${set.label}" left ${found} pixels`;
   }).filter(Boolean);
 });"""
+
+
+
+def undrawn(browser, which=""):
+    """What is wrong with the charts whose names begin so, once they had time to be drawn."""
+
+    def problems():
+        return [p for p in browser.execute_script(UNDRAWN) if p.startswith(which)]
+
+    until(lambda: not problems(), 20)
+    return problems()
+
 
 OPEN_ALL = "document.querySelectorAll('details').forEach((d) => { d.open = true; });"

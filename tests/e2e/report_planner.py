@@ -75,7 +75,7 @@ def pictures_at_rest(browser, wanted=None):
     """The pictures once they stay as they are, and are as wanted: on a busy box the browser lays
     the page out, and draws charts anew for it, some time after the planner has settled."""
     last = pictures(browser)
-    for _ in range(20):
+    for _ in range(100):
         time.sleep(0.2)
         now = pictures(browser)
         if now == last and wanted in (None, now):

@@ -313,7 +313,8 @@ Test(devices, tickets_tell_when) {
   cr_assert_eq(cuda->ops->begin(cuda, &seq, 1, &error), 0, "%s", error.message);
   cuda->ops->condition(cuda, &condition);
   cr_expect_gt(condition.clock_error_s, 0);
-  cr_expect_lt(condition.clock_error_s, 0.02, "stated: %g", condition.clock_error_s);
+  cr_expect_lt(condition.clock_error_s, 5 * 20e-3, "stated: %g, as long as the layer takes",
+               condition.clock_error_s);
   const double before_s = clock_now_s();
   int code = cuda->ops->forward_layer(cuda, 0, &seq, 1, NULL, 0, &ticket, &error);
   cr_assert_eq(code, 0, "%s", error.message);
