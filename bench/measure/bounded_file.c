@@ -5,9 +5,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -31,7 +33,7 @@ struct call {
   /* arguments and results */
   struct kv_file *file;
   int read_fd;
-  const char *directory;
+  char directory[PATH_MAX];
   struct kv_identity identity;
   struct target target;
   struct bounded_buffer *buffer;
@@ -160,7 +162,7 @@ int bounded_target_describe(struct target *target, const char *directory, double
                             struct error *error) {
   struct call *call = call_new(work_describe, error);
   if (!call) return -ENOMEM;
-  call->directory = directory;
+  snprintf(call->directory, sizeof call->directory, "%s", directory);
   call->target = *target;
   return run(call, NULL, target, "looking at", directory, timeout_s, error);
 }
@@ -168,7 +170,7 @@ int bounded_target_describe(struct target *target, const char *directory, double
 int bounded_file_sweep(const char *directory, double timeout_s, struct error *error) {
   struct call *call = call_new(work_sweep, error);
   if (!call) return -ENOMEM;
-  call->directory = directory;
+  snprintf(call->directory, sizeof call->directory, "%s", directory);
   return run(call, NULL, NULL, "looking for files of killed runs in", directory, timeout_s, error);
 }
 
@@ -178,7 +180,7 @@ static int open_or_create(int (*work)(struct call *call), struct kv_file **file,
   struct call *call = call_new(work, error);
   *file = NULL;
   if (!call) return -ENOMEM;
-  call->directory = directory;
+  snprintf(call->directory, sizeof call->directory, "%s", directory);
   call->identity = *identity;
   return run(call, file, NULL, what, directory, timeout_s, error);
 }

@@ -21,7 +21,7 @@
 int bounded_target_describe(struct target *target, const char *directory, double timeout_s,
                             struct error *error);
 
-/* kv_file_sweep_partial(), kv_file_open() and kv_file_create(). `directory` outlives the run. */
+/* kv_file_sweep_partial(), kv_file_open() and kv_file_create(). */
 int bounded_file_sweep(const char *directory, double timeout_s, struct error *error);
 int bounded_file_open(struct kv_file **file, const char *directory,
                       const struct kv_identity *identity, double timeout_s, struct error *error);

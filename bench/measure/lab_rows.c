@@ -222,6 +222,7 @@ static int open_target(struct storage_lab *lab, const char *name, struct error *
                                      .working_set_bytes = options->working_set_bytes,
                                      .destroy = options->destroy.values,
                                      .n_destroy = options->destroy.n,
+                                     .io_timeout_s = options->io_timeout_s,
                                      .n_outputs = lab_rows_outputs(options),
                                      .announce = lab->config.announce,
                                      .context = lab->config.context};
@@ -241,7 +242,8 @@ static int look_at_targets(const struct options *options, struct error *error) {
   for (int i = 0; i < options->n_targets && !failed; i++) {
     const struct lab_target_config config = {.name = options->targets[i],
                                              .destroy = options->destroy.values,
-                                             .n_destroy = options->destroy.n};
+                                             .n_destroy = options->destroy.n,
+                                             .io_timeout_s = options->io_timeout_s};
     failed = lab_target_look(&config, error);
   }
   return failed;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "bench/command.h"
+#include "bench/measure/bounded_file.h"
 #include "bench/measure/lab_data.h"
 #include "bench/measure/lab_pages.h"
 #include "io/drive.h"
@@ -41,12 +43,14 @@ static int describe_device(struct lab_member *member, dev_t number, struct error
   return 0;
 }
 
-static int identify(struct lab_member *member, struct error *error) {
+static int identify(struct lab_member *member, const struct lab_target_config *config,
+                    struct error *error) {
   struct stat status;
   if (stat(member->path, &status) < 0) return target_refuse(error, -errno, member->path);
   if (S_ISDIR(status.st_mode)) {
     member->kind = LAB_DIRECTORY;
-    return target_describe(&member->target, member->path, error);
+    double timeout_s = config->io_timeout_s > 0 ? config->io_timeout_s : INFINITY;
+    return bounded_target_describe(&member->target, member->path, timeout_s, error);
   }
   if (S_ISBLK(status.st_mode)) {
     member->kind = LAB_DEVICE;
@@ -197,7 +201,7 @@ static int open_device(struct lab_member *member, uint64_t share_bytes,
 static int open_member(struct lab_member *member, uint64_t share_bytes,
                        const struct lab_target_config *config, struct error *error) {
   member->fd = member->fresh.fd = member->reused.fd = -1;
-  int failed = identify(member, error);
+  int failed = identify(member, config, error);
   if (failed) return failed;
   if (member->kind == LAB_DIRECTORY) failed = open_directory(member, share_bytes, config, error);
   if (member->kind == LAB_FILE) failed = open_named(member, share_bytes, error);
@@ -229,11 +233,12 @@ static int split_names(struct lab_target *target, struct error *error) {
 }
 
 /* Identifies all members, and opens those that are not directories for reading. */
-static int look_at_members(struct lab_target *target, struct error *error) {
+static int look_at_members(struct lab_target *target, const struct lab_target_config *config,
+                           struct error *error) {
   int failed = split_names(target, error);
   for (int i = 0; i < target->n_members && !failed; i++) {
     struct lab_member *member = &target->members[i];
-    failed = identify(member, error);
+    failed = identify(member, config, error);
     if (failed || member->kind == LAB_DIRECTORY) continue;
     int fd = open(member->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) failed = target_refuse(error, -errno, member->path);
@@ -254,7 +259,7 @@ int lab_target_look(const struct lab_target_config *config, struct error *error)
   struct lab_target *target = calloc(1, sizeof *target);
   if (!target) return error_set(error, -ENOMEM, "no memory to look at %s", config->name);
   target->name = config->name;
-  int failed = look_at_members(target, error);
+  int failed = look_at_members(target, config, error);
   free(target);
   return failed;
 }

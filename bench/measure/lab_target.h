@@ -74,7 +74,8 @@ struct lab_target_config {
   uint64_t working_set_bytes;
   const char *const *destroy; /* [n_destroy] devices that may be written over */
   int n_destroy;
-  int n_outputs; /* files of new pages that rows will need beside the data: 0, 1 or 2 */
+  double io_timeout_s; /* of looking at a directory; 0: without end */
+  int n_outputs;       /* files of new pages that rows will need beside the data: 0, 1 or 2 */
   /* Sizes of pages that will be files of their own; n_outputs is of each of them, too. */
   size_t page_bytes[LAB_PAGE_SIZES_MAX];
   int n_page_sizes;

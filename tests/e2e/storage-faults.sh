@@ -120,6 +120,9 @@ for engine in uring pread; do
   named 'no completion for 0.5 s'
   [ $((SECONDS - since)) -le 12 ] || fail "$step: ended only after $((SECONDS - since)) s"
 done
+fault 'write hang path=refill-probe*' # before anything is measured
+expect 1 "${lab[@]}" --io-timeout 0.5s
+says 'looking at .*: no answer for 0.5 s'
 rules '# none'
 with=(--rw read,write --repeat 1)
 expect 0 "${lab[@]}" "${with[@]}"
