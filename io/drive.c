@@ -90,6 +90,12 @@ bool drive_of_device(const char *sys_root, unsigned major_number, unsigned minor
   return true;
 }
 
+int drive_polls(const char *sys_root, unsigned major_number, unsigned minor_number) {
+  char name[DRIVE_NAME_BYTES];
+  if (!drive_of_device(sys_root, major_number, minor_number, name)) return -1;
+  return (int)read_number(sys_root, name, "queue/io_poll", -1);
+}
+
 /* ---- members ------------------------------------------------------------------------------ */
 
 #define MEMBERS_MAX 64

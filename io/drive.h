@@ -26,6 +26,9 @@ void drive_describe(const char *sys_root, struct target *target);
  * false where one of them cannot be read; set it to true before. */
 void drive_add_counters(const char *sys_root, const char *name, struct target_counters *counters);
 
+/* Whether the drive with this device number has queues that can be polled: 1, 0, or -1 unknown. */
+int drive_polls(const char *sys_root, unsigned major_number, unsigned minor_number);
+
 /* Parses a device's "stat" file. */
 bool drive_parse_stat(const char *text, struct target_counters *counters);
 

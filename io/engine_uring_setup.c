@@ -14,8 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "io/drive.h"
 #include "io/engine_uring.h"
 
 /* Values of the kernel's interface, for headers older than the kernel. */
@@ -137,8 +140,17 @@ static int try_rung(struct uring_engine *engine, const struct rung *rung) {
   return -ENOSYS; /* before Linux 5.11 a wait has no timeout */
 }
 
-/* Reads one block as a polled ring would. A drive without polled queues says so only then: 0, or
- * why not. */
+/* True where kernels before 6.13 take a polled request and complete it by interrupt all the same.
+ */
+static bool has_no_polled_queues(int fd) {
+  struct stat status;
+  if (fd < 0 || fstat(fd, &status) < 0) return false;
+  dev_t device = S_ISBLK(status.st_mode) ? status.st_rdev : status.st_dev;
+  return drive_polls("/sys", major(device), minor(device)) == 0;
+}
+
+/* Reads one block as a polled ring would. A drive without polled queues says so only then, if at
+ * all: 0, or why not. */
 static int probe_iopoll(const struct uring_engine *engine) {
   struct io_uring ring;
   void *block = aligned_alloc(PROBE_BYTES, PROBE_BYTES);
@@ -148,6 +160,7 @@ static int probe_iopoll(const struct uring_engine *engine) {
     if (flags >= 0 && (flags & O_ACCMODE) != O_WRONLY) fd = engine->fds[i];
   }
   int code = block == NULL ? -ENOMEM : fd < 0 ? -EBADF : 0;
+  if (code == 0 && has_no_polled_queues(fd)) code = -EOPNOTSUPP;
   if (code == 0) code = io_uring_queue_init(1, &ring, IORING_SETUP_IOPOLL);
   if (code < 0) {
     free(block);

@@ -228,6 +228,15 @@ Test(drive, scsi_across_a_network_is_network) {
   }
 }
 
+Test(drive, polled_queues_are_the_drives) {
+  cr_expect_eq(drive_polls(sys.root, 259, 0), -1, "not told");
+  cr_expect_eq(drive_polls(sys.root, 8, 0), -1, "no such drive");
+  fake_sys_write(&sys, NVME0 "/queue/io_poll", "0\n");
+  cr_expect_eq(drive_polls(sys.root, 259, 2), 0, "of a partition");
+  fake_sys_write(&sys, NVME0 "/queue/io_poll", "1\n");
+  cr_expect_eq(drive_polls(sys.root, 259, 0), 1);
+}
+
 Test(drive, raid_controllers_have_caches) {
   fake_sys_add(&sys, "pci2/sda", "8:0", 1, 2);
   fake_sys_write(&sys, "pci2/sda/device/vendor", "DELL    \n");
