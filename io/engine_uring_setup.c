@@ -140,8 +140,7 @@ static int try_rung(struct uring_engine *engine, const struct rung *rung) {
   return -ENOSYS; /* before Linux 5.11 a wait has no timeout */
 }
 
-/* True where kernels before 6.13 take a polled request and complete it by interrupt all the same.
- */
+/* Some kernels take a polled request there all the same, and complete it by interrupt. */
 static bool has_no_polled_queues(int fd) {
   struct stat status;
   if (fd < 0 || fstat(fd, &status) < 0) return false;
