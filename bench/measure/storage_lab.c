@@ -53,7 +53,14 @@ static void cold_end_all(struct lab_bench *bench, const struct cold_probe *probe
   }
 }
 
-static void note(struct lab_row *row, const struct lab_pass_result *pass) {
+/* Every how many-th stream of a pass is a sample, so that there is room for all rounds. */
+static int stream_step(const struct storage_lab *lab, const struct lab_row *row) {
+  int all = row->setting.streams * storage_lab_rounds(lab->config.options);
+  return all > 0 ? (all + STATS_SAMPLES_MAX - 1) / STATS_SAMPLES_MAX : 1;
+}
+
+static void note(const struct storage_lab *lab, struct lab_row *row,
+                 const struct lab_pass_result *pass) {
   bool reads = row->setting.rw != LAB_WRITE;
   bool writes = row->setting.rw != LAB_READ;
   if (reads) samples_add(&row->read_bytes_per_s, (double)pass->useful_read_bytes / pass->seconds);
@@ -69,7 +76,8 @@ static void note(struct lab_row *row, const struct lab_pass_result *pass) {
   row->timed_checked_bytes += (uint64_t)pass->checked_blocks * LAB_BLOCK_BYTES;
   double request_bytes = (double)row->setting.payload_bytes *
                          (double)(row->setting.pages_per_layer * row->setting.layers);
-  for (int i = 0; i < pass->n_streams; i++)
+  int step = stream_step(lab, row);
+  for (int i = lab->rounds % step; i < pass->n_streams; i += step)
     samples_add(&row->stream_bytes_per_s, request_bytes / pass->stream_s[i]);
   latency_merge(&row->read_latency, &pass->read_latency);
   latency_merge(&row->write_latency, &pass->write_latency);
@@ -123,7 +131,7 @@ static int pass_timed(struct storage_lab *lab, struct lab_row *row, double time_
   if (row->setting.rw != LAB_WRITE && !row->emulated) cold_end_all(bench, probes, row);
   failed = lab_bench_read_back(bench, &lab->pass, error);
   lab_row_note_checks(row, &lab->pass);
-  note(row, &lab->pass);
+  note(lab, row, &lab->pass);
   return failed;
 }
 

@@ -44,6 +44,10 @@ json "$work/streams.json" \
   'all(s <= 1.01 * max(r["rows"][0]["read_bytes_per_s"]["samples"])
     for s in r["rows"][0]["stream_bytes_per_s"]["samples"])'
 json "$work/streams.json" 'r["rows"][1]["write_asked_bytes_per_s"] > 1e8'
+expect 0 "$refill" storage --target "$work/a" --working-set 16MiB --model mha-125m --layers 1 \
+  --tokens 64 --page-tokens 64 --queue-depth 8 --rw read --streams 256 --repeat 5 \
+  -o "$work/many.json"
+json "$work/many.json" 'len(r["rows"][0]["stream_bytes_per_s"]["samples"]) == 5 * 256 // 2'
 json "$work/streams.json" \
   'r["targets"][0]["summary"][0]["e"] > 0'
 json "$work/streams.json" 'r["targets"][0]["summary"][0]["model_pipelined_s"] > 0'
