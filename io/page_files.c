@@ -21,6 +21,7 @@
 
 #define MARKER "refill-pages"
 #define MARKER_NEW "refill-pages.new"
+#define PROBE "refill-probe"
 #define NEW_PREFIX "refill-pages-new-"
 #define MAGIC UINT64_C(0x5345474150465552) /* "RUFPAGES" */
 #define ALIGNMENT 4096
@@ -151,9 +152,9 @@ static int open_locked(struct page_files *set, int lock) {
 
 /* Does a file here open for O_DIRECT? */
 static bool takes_direct(int directory_fd) {
-  int fd = openat(directory_fd, "probe", O_WRONLY | O_CREAT | O_CLOEXEC | O_DIRECT, 0600);
+  int fd = openat(directory_fd, PROBE, O_WRONLY | O_CREAT | O_CLOEXEC | O_DIRECT, 0600);
   if (fd >= 0) close(fd);
-  unlinkat(directory_fd, "probe", 0);
+  unlinkat(directory_fd, PROBE, 0);
   return fd >= 0;
 }
 
@@ -165,6 +166,19 @@ static int begin_set(struct page_files *set, const char *directory, size_t page_
   int n = snprintf(set->path, sizeof set->path, "%s/refill-pages-%zu", directory, page_bytes);
   if (n > 0 && (size_t)n < sizeof set->path) return 0;
   return error_set(error, -ENAMETOOLONG, "directory %s: its name is too long", directory);
+}
+
+/* True where a run was killed before it could say what the directory is: nothing is in it but what
+ * came first. */
+static bool is_begun(int directory_fd) {
+  int listing = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *stream = listing < 0 ? NULL : fdopendir(listing);
+  bool others = !stream;
+  for (struct dirent *entry; !others && (entry = readdir(stream));)
+    others = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+             strcmp(entry->d_name, PROBE) != 0 && strcmp(entry->d_name, MARKER_NEW) != 0;
+  if (stream) closedir(stream);
+  return !others;
 }
 
 /* What failed goes, unless it was there before: pages from `there` on, and an empty directory. */
@@ -211,6 +225,7 @@ int page_files_open(struct page_files *set, const char *directory, size_t page_b
                      code == -EWOULDBLOCK ? "another run is making it" : strerror(-code));
   struct marker marker = {.page_bytes = page_bytes, .seed = seed};
   code = is_new ? 0 : read_marker(set->fd, &marker);
+  if (code == -ENOENT && is_begun(set->fd)) code = 0;
   if (code < 0 || marker.page_bytes != page_bytes || marker.seed != seed)
     failed = error_set(error, -EEXIST, "%s is not a set of pages made by refill: move it away",
                        set->path);
@@ -288,6 +303,7 @@ void page_files_close(struct page_files *set) {
   if (!set->path[0] || set->fd < 0) return;
   if (set->temporary) {
     remove_pages(set, 0);
+    unlinkat(set->fd, PROBE, 0);
     rmdir(set->path);
   }
   close(set->fd);

@@ -74,6 +74,27 @@ Test(page_files, what_is_not_ours_is_left_alone) {
   cr_expect_eq(open_set(&set, PAGE_FILES_MAX + 1), -EINVAL);
 }
 
+/* Killed before the set could say what it is, or while new pages were begun: no more than names of
+ * ours are left, and the next run goes on. */
+Test(page_files, what_was_only_begun_is_made_or_removed) {
+  const char *const left[] = {"refill-pages-8192/refill-pages.new",
+                              "refill-pages-8192/refill-probe",
+                              "refill-pages-new-abcdef/refill-probe"};
+  char path[2 * IO_TEST_PATH_BYTES];
+  for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+    snprintf(path, sizeof path, "%s/%s", directory, left[i]);
+    *strrchr(path, '/') = '\0';
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/%s", directory, left[i]);
+    io_test_write_file(path, "", 0);
+  }
+  cr_expect_eq(open_set(&set, PAGES), 0, "%s", error.message);
+  cr_expect(set.made);
+  cr_expect_eq(io_test_count(set.path), PAGES + 1);
+  cr_expect_eq(page_files_open_new(&other, directory, PAGE, PAGES, &error), 0);
+  cr_expect_eq(io_test_count(directory), 2, "the set and the new pages");
+}
+
 Test(page_files, a_set_in_use_is_not_made_longer) {
   cr_assert_eq(open_set(&set, PAGES), 0, "%s", error.message);
   cr_expect_eq(open_set(&other, PAGES + 1), -EBUSY);
