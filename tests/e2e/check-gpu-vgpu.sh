@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # untimed
+# timeout: 600
 # check-gpu-vgpu.sh: the GPU's whole check, and doctor, on the virtual GPU: all steps pass on a
 # sound one; on a broken one the right step fails, what depends on it is skipped with the reason,
 # what has a fallback goes on with it, and no step takes the program down. Nothing of it is a

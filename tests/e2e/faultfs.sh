@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 200
+# timeout: 300
 # The program on a filesystem that fails on command (tests/faultfs): each fault is survived and
 # counted, or it ends the run and is named; no wrong byte passes; what hangs ends by --io-timeout;
 # nothing is left behind.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # untimed
-# timeout: 280
+# timeout: 300
 # What goes wrong with files and signals: each ends with its own sentence, leaves no junk, and never
 # lets a wrong byte pass.
 set -u

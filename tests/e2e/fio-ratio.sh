@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# timeout: 200
+# timeout: 400
 # Reading through the pipeline against fio: the same file, request size, depth and flags, runs in
 # turn, on a RAM-backed drive (ext4 on a loop device over tmpfs), where the harness limits and not
-# a disk. The median of the paired ratios must reach 0.97. A busy box gets three tries.
+# a disk. The median of the paired ratios must reach 0.97. A busy box gets three tries, and three
+# more after which all pairs together are judged.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 skip() { echo "SKIPPED: $*"; exit 77; }
@@ -42,16 +43,22 @@ import json, sys
 print(json.load(sys.stdin)["jobs"][0]["read"]["bw_bytes"] / 1e9)'
 }
 
-for try in 1 2 3; do
+median() { # of the paired ratios of a file
+  awk '{ print $1 / $2 }' "$1" | sort -g |
+    awk '{ r[NR] = $1 } END { print (r[int((NR + 1) / 2)] + r[int(NR / 2) + 1]) / 2 }'
+}
+
+for try in 1 2 3 4 5 6; do
   ours >/dev/null || { fail "the sweep"; finish; } # makes the file
   : >"$work/pairs"
   for pair in 1 2 3 4 5 6; do
     if [ $((pair % 2)) = 1 ]; then a=$(ours) b=$(theirs); else b=$(theirs) a=$(ours); fi
     echo "$a $b" >>"$work/pairs"
   done
-  median=$(awk '{ print $1 / $2 }' "$work/pairs" | sort -g |
-    awk '{ r[NR] = $1 } END { print (r[3] + r[4]) / 2 }')
+  cat "$work/pairs" >>"$work/all"
+  median=$(median "$work/pairs")
   echo "try $try: median ratio to fio $median; GB/s ours, fio: $(tr '\n' ';' <"$work/pairs")"
+  [ $try -le 3 ] || median=$(median "$work/all")
   awk -v r="$median" 'BEGIN { exit !(r >= 0.97) }' && finish
 done
 fail "the median ratio to fio is $median, under 0.97"

