@@ -7,7 +7,8 @@ set -u
 . "$(dirname "$0")/lib.sh.inc"
 skip() { echo "SKIPPED: $*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root for loop devices and mounts"
-[ "$(df -Pm "$work" | awk 'NR == 2 { print $4 }')" -ge 2500 ] || skip "needs 2.5 GB free in /var/tmp"
+[ "$(df -Pm "$work" | awk 'NR == 2 { print $4 }')" -ge 2500 ] ||
+  skip "needs 2.5 GB free in /var/tmp"
 truncate -s 1M "$work/try"
 loop=$(losetup --find --show "$work/try" 2>/dev/null) || skip "no loop device here"
 losetup -d "$loop"
