@@ -133,6 +133,8 @@ function axisOf(axis, position, reach) {
       color: themeOf("muted"),
       maxRotation: 0,
       autoSkipPadding: 12,
+      /* Of more, every other would be left out for want of room, zero too. */
+      maxTicksLimit: position === "y" && !logarithmic ? 7 : undefined,
       callback(value) {
         if (logarithmic && position === "x" ? !isTick(value, [1, 2, 5])
                                             : logarithmic && !isTick(value, [1, 3]))

@@ -92,14 +92,19 @@ const valueText = (field, value) => /_per_s$/.test(field)            ? format.ra
                                     : /_s(_per_token)?$/.test(field) ? format.seconds(value)
                                                                      : significant(value);
 
-function comparisonTable(rows) {
+/* A row's place in words: of two targets of one result, each is its own side's. */
+const placeText = (key, within) =>
+    within ? key.replace(/(, )?target \d+$/, "") || "fastest setting" : key;
+
+function comparisonTable(rows, within) {
   return tableOf(
       "Medians and their change, 95% interval by bootstrap",
       [
         {text: "at", class: "text"}, {text: "quantity", class: "text"}, "A", "B", "change", "low",
         "high", {text: "verdict", class: "text"}
       ],
-      rows.map((r) => [{text: r.key, class: "text wide"}, {text: r.field, class: "text"},
+      rows.map((r) => [{text: placeText(r.key, within), class: "text wide"},
+                       {text: r.field, class: "text short"},
                        valueText(r.field, r.a), valueText(r.field, r.b), format.change(r.change),
                        format.change(r.low), format.change(r.high),
                        {text: r.verdict, class: "text " + (KINDS_OF_VERDICT[r.verdict] || "")}]));
@@ -122,12 +127,13 @@ function comparisonNode(entries, comparison) {
     return el("details", {}, el("summary", {}, `${title}: cannot be compared`),
               el("p", {}, text(comparison.refused)));
   const left = list(comparison.left_out), differ = list(comparison.differences);
-  const body = el("div", {});
+  const body = el("div", {}), within = num(at(comparison, "b_target")) >= 0;
   const node = el("details", {}, el("summary", {}, title), body);
   node.addEventListener("toggle", () => {
     if (!node.open || body.childNodes.length) return;
-    body.append(el("p", {}, text(comparison.answer)),
-                comparisonTable(list(comparison.rows).map(comparedRow)));
+    const answer = text(comparison.answer);
+    body.append(el("p", {}, within ? answer.replace(/, target \d+\.$/, ".") : answer),
+                comparisonTable(list(comparison.rows).map(comparedRow), within));
     if (left.length)
       body.append(tableOf(`Left out, in one of them alone (${left.length})`,
                           [{text: "in", class: "text"}, {text: "row", class: "text"}],

@@ -19,17 +19,17 @@ function firstTokenAnswer(p, planned) {
 /* Of local drives, whatever storage is in use at this concurrency. */
 function driveAnswer(p, planned) {
   const drives = p.get("drives"), now = planned.ttft_local_s, more = planned.ttft_one_drive_more_s;
-  const count = drives === 1 ? "one" : format.count(drives), enough = planned.drives_enough;
+  const enough = planned.drives_enough;
+  const more_drives = `${format.count(drives + 1)} drives instead of ${format.count(drives)}`;
   const local = planned.external ? "KV that is on local drives: " : "";
   const until = Number.isFinite(enough)
                     ? ` With ${format.count(enough)} drive${enough === 1 ? "" : "s"} compute ` +
                           `binds, and more gain nothing.`
                     : "";
   if (more < now * 0.995)
-    return `${local}A drive more than ${count} helps: TTFT falls from ${format.seconds(now)} to ${
+    return `${local}With ${more_drives} TTFT falls from ${format.seconds(now)} to ${
         format.seconds(more)} (${format.change(more / now - 1)}).${until}`;
-  return `${local}A drive more than ${count} does not help: TTFT stays ${format.seconds(now)}.${
-      until}`;
+  return `${local}With ${more_drives} TTFT stays ${format.seconds(now)}: no help.${until}`;
 }
 
 function matchAnswer(p, planned) {

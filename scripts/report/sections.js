@@ -203,7 +203,7 @@ function sweepTable(result) {
                      error("pipelined"),
                      ms(p, "model_contended_s"),
                      error("contended"),
-                     {text: text(p.regime), class: "text"},
+                     {text: text(p.regime), class: "text short"},
                      significant(num(p.speedup)),
                      significant(interval(at(p, "overlap_efficiency"), 100).value),
                      significant(bytes / 2 ** 20),
@@ -214,7 +214,7 @@ function sweepTable(result) {
                                  : text(p.wrong_bytes),
                        class: num(p.wrong_bytes) > 0 ? "bad" : null
                      },
-                     {text: text(p.cold), class: "text"}
+                     {text: text(p.cold), class: "text wide"}
                    ];
                  }));
 }
@@ -331,7 +331,7 @@ function storageTable(result) {
           significant(interval(at(r, "first_page_s"), 1e3).value),
           significant(num(at(r, "cpu_s_per_gb"))),
           {text: text(at(r, "wrong_bytes")), class: num(at(r, "wrong_bytes")) > 0 ? "bad" : null},
-          {text: text(at(r, "cold")), class: "text"}
+          {text: text(at(r, "cold")), class: "text wide"}
         ];
       }));
 }

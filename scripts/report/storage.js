@@ -316,8 +316,8 @@ function storageRowsTable(result) {
         num(at(r.row, r.rw === "write" ? "storage_write_s_per_token" : "storage_read_s_per_token"));
     const wrong = num(at(r.row, "wrong_bytes"));
     return [
-      {text: r.target, class: "text"}, {text: r.rw, class: "text"},
-      {text: r.details.join(", "), class: "text"}, format.bytes(r.page), format.count(r.depth),
+      {text: r.target, class: "text"}, {text: r.rw, class: "text short"},
+      {text: r.details.join(", "), class: "text short"}, format.bytes(r.page), format.count(r.depth),
       significant(r.rate.value), significant(r.rate.low), significant(r.rate.high),
       significant(per * 1e6), significant(num(at(r.row, "layer_s")) * 1e3), ms(r.row, "p50"),
       ms(r.row, "p99"), ms(r.row, "p999"),
@@ -326,7 +326,7 @@ function storageRowsTable(result) {
         text: Number.isFinite(wrong) ? format.count(wrong) : "not checked",
         class: wrong > 0 ? "bad" : null
       },
-      {text: text(at(r.row, "cold")), class: "text"}
+      {text: text(at(r.row, "cold")), class: "text wide"}
     ];
   }));
 }

@@ -87,7 +87,32 @@ def check_page(browser):
     ):
         check(wanted in words, f"'{wanted}' is not on the page")
     check_verdicts(browser)
+    check_reading(browser)
     no_complaint(browser, "page.html")
+
+
+def check_reading(browser):
+    """Zero is named on each axis that passes it, no row is high for one cell that is cut into
+    many lines, and of two targets of one result neither is told by its number."""
+    unnamed = browser.execute_script(
+        """return drawn.map(({canvas, chart}) => [canvas.id, chart.scales.y])
+      .filter(([, y]) => y.type === 'linear' && y.min < 0 && y.max > 0 &&
+                         !y.ticks.some((t) => t.value === 0)).map(([id]) => id)"""
+    )
+    check(not unnamed, f"no zero on the axis of {unnamed}")
+    high = browser.execute_script(
+        """return [...document.querySelectorAll('details')]
+      .filter((d) => d.querySelector('summary').textContent.endsWith('as a table'))
+      .flatMap((d) => [...d.querySelectorAll('tbody tr')])
+      .filter((tr) => tr.getBoundingClientRect().height > 60).map((tr) => tr.textContent)"""
+    )
+    check(not high, f"rows of three lines and more: {high[:3]}")
+    numbered = browser.execute_script(
+        """return [...document.querySelectorAll('#compared details')]
+      .filter((d) => d.querySelector('summary').textContent.includes(': two, against'))
+      .map((d) => d.textContent).filter((t) => t.includes('target 0'))"""
+    )
+    check(not numbered, f"a target by its number: {numbered[:1]}")
 
 
 def check_verdicts(browser):
