@@ -278,6 +278,26 @@ const char *plan_setting_scan(const char *text, const struct plan_input **input,
   return NULL;
 }
 
+/* Four digits, or all before the point: never an exponent where a person counts. */
+static char *format_real(char *text, size_t n, double value) {
+  bool large = fabs(value) >= 1e4 && fabs(value) < 1e15;
+  snprintf(text, n, large ? "%.0f" : "%.4g", value);
+  return text;
+}
+
+static char *format_large_bytes(char text[32], double bytes) {
+  static const struct {
+    double size;
+    const char *name;
+  } units[] = {{1e15, "PB"}, {1e12, "TB"}, {1e9, "GB"}};
+  int i = 0;
+  while (i < 2 && bytes < units[i].size) i++;
+  char number[32];
+  snprintf(text, 32, "%.20s %s", format_real(number, sizeof number, bytes / units[i].size),
+           units[i].name);
+  return text;
+}
+
 char *plan_format(enum plan_kind kind, double value, char text[32]) {
   _Static_assert(UNITS_TEXT_BYTES == 32, "one buffer serves both");
   if (!isfinite(value)) {
@@ -286,8 +306,7 @@ char *plan_format(enum plan_kind kind, double value, char text[32]) {
   }
   switch (kind) {
   case PLAN_BYTES:
-    if (value >= 1e9) snprintf(text, 32, "%.4g GB", value / 1e9);
-    return value >= 1e9 ? text : units_format_bytes(text, value);
+    return value >= 1e9 ? format_large_bytes(text, value) : units_format_bytes(text, value);
   case PLAN_RATE:
     return units_format_rate(text, value);
   case PLAN_SECONDS:
@@ -297,11 +316,11 @@ char *plan_format(enum plan_kind kind, double value, char text[32]) {
       return units_format_count(text, (uint64_t)value);
     break;
   case PLAN_USD:
-    snprintf(text, 32, "$%.4g", value);
+    format_real(text + 1, 31, value);
+    text[0] = '$';
     return text;
   default:
     break;
   }
-  snprintf(text, 32, "%.4g", value);
-  return text;
+  return format_real(text, 32, value);
 }

@@ -236,7 +236,7 @@ struct table *plan_values_table(const struct plan *plan) {
 
 char *plan_answer(const struct plan *plan, char text[PLAN_ANSWER_BYTES]) {
   const struct plan_outputs *out = &plan->outputs;
-  char a[32], b[32], c[32], d[32];
+  char a[32], b[32], c[32], d[32], e[32], f[32];
   int n = 0;
   if (plan->measured)
     n = snprintf(text, PLAN_ANSWER_BYTES,
@@ -246,14 +246,16 @@ char *plan_answer(const struct plan *plan, char text[PLAN_ANSWER_BYTES]) {
                  plan_format(PLAN_SECONDS, out->compute_s_per_token, a),
                  plan_format(PLAN_SECONDS, out->read_s_per_token, b), out->e, out->alpha_star);
   snprintf(text + n, PLAN_ANSWER_BYTES - (size_t)n,
-           "%.0f requests of %.0f tokens: KV offload answers in %s (%s) for $%.4g an hour; context "
-           "parallelism in %s for $%.4g; recomputing on the fewest GPUs takes %s. Local drives "
+           "%.0f requests of %.0f tokens: KV offload answers in %s (%s) for %s an hour; context "
+           "parallelism in %s for %s; recomputing on the fewest GPUs takes %s. Local drives "
            "hold %s requests.",
            plan->inputs.cost.concurrency, plan->inputs.cost.context_tokens,
            plan_format(PLAN_SECONDS, out->ttft_offload_s, a),
            out->external ? "from external storage" : "from local drives",
-           out->cost_offload_usd_per_hour, plan_format(PLAN_SECONDS, out->ttft_cp_s, b),
-           out->cost_cp_usd_per_hour, plan_format(PLAN_SECONDS, out->ttft_min_gpu_s, c),
+           plan_format(PLAN_USD, out->cost_offload_usd_per_hour, e),
+           plan_format(PLAN_SECONDS, out->ttft_cp_s, b),
+           plan_format(PLAN_USD, out->cost_cp_usd_per_hour, f),
+           plan_format(PLAN_SECONDS, out->ttft_min_gpu_s, c),
            plan_format(PLAN_COUNT, out->overflow_requests, d));
   return text;
 }

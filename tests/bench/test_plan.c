@@ -260,6 +260,23 @@ Test(plan, each_input_moves_something) {
 
 /* ---- ranges and influences ---- */
 
+Test(plan, no_answer_has_an_exponent_where_people_count) {
+  static const struct {
+    enum plan_kind kind;
+    double value;
+    const char *text;
+  } cases[] = {{PLAN_BYTES, 41.94e9, "41.94 GB"}, {PLAN_BYTES, 16.78e12, "16.78 TB"},
+               {PLAN_BYTES, 29.2e15, "29.2 PB"},  {PLAN_BYTES, 2e9, "2 GB"},
+               {PLAN_USD, 123456, "$123456"},     {PLAN_USD, 27.5, "$27.5"},
+               {PLAN_REAL, 106751.2, "106751"},   {PLAN_REAL, 0.4357, "0.4357"},
+               {PLAN_COUNT, INFINITY, "no limit"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[32];
+    cr_expect_str_eq(plan_format(cases[i].kind, cases[i].value, text), cases[i].text, "%s, not %s",
+                     text, cases[i].text);
+  }
+}
+
 Test(plan, ranges_take_their_unit_from_the_high_end) {
   struct plan_range range;
   cr_assert_null(plan_range_scan("nvme-bw=1..56GB/s", &range));
