@@ -20,7 +20,9 @@
 
 enum gemm_kind { GEMM_QKV, GEMM_OUT, GEMM_GATE_UP, GEMM_DOWN, GEMM_KINDS };
 
-#define GEMM_PLANS_MAX 16 /* row counts kept at once: full chunks and recent remainders */
+/* Row counts kept at once: the full chunk's, and a remainder of each point of a sweep. One that was
+ * forgotten is chosen again, in up to a second, and may then be another algorithm. */
+#define GEMM_PLANS_MAX 64
 #define GEMM_CHOICES 8
 
 struct gemm_plan {

@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 int sdpa_open(struct sdpa *sdpa, struct gpu *gpu, struct sdpa_heads heads, const char *directory,
               struct error *error) {
   struct library nvrtc;
   *sdpa = (struct sdpa){.gpu = gpu, .heads = heads};
+  sdpa->plans = calloc(SDPA_PLANS_MAX, sizeof *sdpa->plans);
+  if (!sdpa->plans) return error_set(error, -ENOMEM, "no memory for plans of attention");
   int failed = cudnn_load(&sdpa->cudnn, directory, error);
   if (failed) return failed;
   /* Where it is nowhere to be found cuDNN may yet know better; else it refuses to compile. */
@@ -35,7 +38,9 @@ static void close_plan(struct sdpa *sdpa, struct sdpa_plan *plan) {
 }
 
 void sdpa_close(struct sdpa *sdpa) {
-  for (int i = 0; i < SDPA_PLANS_MAX; i++) close_plan(sdpa, &sdpa->plans[i]);
+  for (int i = 0; sdpa->plans && i < SDPA_PLANS_MAX; i++) close_plan(sdpa, &sdpa->plans[i]);
+  free(sdpa->plans);
+  sdpa->plans = NULL;
   cudnn_close(&sdpa->cudnn);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -331,5 +332,26 @@ Test(devices, tickets_tell_when) {
     cr_assert_eq(cuda->ops->begin(cuda, &seq, 1, &error), 0, "%s", error.message);
     wait_for(cuda, kv_out(cuda, 0, 1, 0));
   }
+  cuda->ops->close(cuda);
+}
+
+/* A sweep comes back to each of its points in every round: what was chosen for a row count is kept,
+ * so the heuristic is asked once for each of them, of 4 GEMMs. */
+Test(devices, plans_of_a_whole_sweep_are_kept) {
+  enum { SHAPES = 24 };
+  char fails[96];
+  struct shape shape = tiny(64);
+  int32_t tokens[SHAPES] = {0};
+  /* The longest prompt, for which a device opens, is of 48 rows and 48. */
+  snprintf(fails, sizeof fails, "cublasLtMatmulAlgoGetHeuristic:%d+:1", 4 * (SHAPES + 1) + 1);
+  cr_assert_eq(setenv("VGPU_FAIL", fails, 1), 0);
+  struct device *cuda = open_device("cuda", shape, ELEMENT_BF16, ELEMENT_BF16);
+  for (int round = 0; round < 2; round++)
+    for (int n_new = 1; n_new <= SHAPES; n_new++) {
+      struct device_sequence seq = {.n_new = n_new, .tokens = tokens};
+      struct error error = {0};
+      cr_assert_eq(cuda->ops->begin(cuda, &seq, 1, &error), 0, "round %d, %d tokens: %s", round,
+                   n_new, error.message);
+    }
   cuda->ops->close(cuda);
 }
