@@ -317,7 +317,8 @@ function storageRowsTable(result) {
     const wrong = num(at(r.row, "wrong_bytes"));
     return [
       {text: r.target, class: "text"}, {text: r.rw, class: "text short"},
-      {text: r.details.join(", "), class: "text short"}, format.bytes(r.page), format.count(r.depth),
+      {text: r.details.join(", "), class: "text short"}, format.bytes(r.page),
+      format.count(r.depth),
       significant(r.rate.value), significant(r.rate.low), significant(r.rate.high),
       significant(per * 1e6), significant(num(at(r.row, "layer_s")) * 1e3), ms(r.row, "p50"),
       ms(r.row, "p99"), ms(r.row, "p999"),
