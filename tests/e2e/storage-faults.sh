@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 150
+# timeout: 300
 # The storage lab on a filesystem that fails on command (tests/faultfs): each fault is survived and
 # counted in its row, or ends the run with file, byte, page and errno named; a bit that is wrong
 # once, in whichever pass, is found; a drive that hangs is named with its oldest request.
