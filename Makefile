@@ -253,5 +253,5 @@ help:
 	@sed -n 's/^##> /make /p' $(firstword $(MAKEFILE_LIST))
 
 -include $(patsubst %.o,%.d,$(LIBRARY) $(BUILD)/bench/main.o \
-           $(call objects,$(wildcard tests/*/*.c)) \
+           $(call objects,$(wildcard tests/*/*.c) $(CUDA_TESTED)) \
            $(patsubst %.c,$(BUILD)/fuzz/%.o,$(FUZZ_SOURCES) $(wildcard tests/fuzz/fuzz_*.c)))
