@@ -26,11 +26,18 @@
 /* The one mutable state at file scope: a signal handler can reach nothing else. */
 static volatile sig_atomic_t interrupted;
 
-/* The first signal asks commands to end with what is complete; the second does not ask. */
+/* The first signal asks commands to end with what is complete, which may take as long as what is
+ * under way; the second does not ask. */
 static void on_signal(int signal_number) {
+  static const char told[] = "\nrefill: interrupted: what is under way ends first; once more ends "
+                             "it at once\n";
   (void)signal_number;
   if (interrupted) _exit(EXIT_INTERRUPTED);
   interrupted = 1;
+  int saved = errno;
+  ssize_t written = write(STDERR_FILENO, told, sizeof told - 1);
+  (void)written;
+  errno = saved;
 }
 
 int command_interrupted(void) {
@@ -94,8 +101,8 @@ static void print_help(void) {
     printf("  %-12s%s\n", command->name, command->summary);
   printf("\n`refill COMMAND --help` lists a command's options; `refill --version` prints the "
          "version.\n"
-         "Exit: 0 good, 1 a measurement failed or was wrong, 2 usage, 77 not supported on this "
-         "box.\n");
+         "Exit: 0 good, 1 a measurement failed, was wrong or interrupted, 2 usage, 77 not "
+         "supported on\nthis box, 130 interrupted twice.\n");
 }
 
 static void complain(const struct error *error) {

@@ -144,6 +144,7 @@ done
 [ "$code" = 1 ] || fail "one Ctrl-C: exit $code, not 1"
 grep -q '"interrupted": true' partial.json || fail "one Ctrl-C leaves no partial result"
 grep -q 'warning: interrupted' err || fail "one Ctrl-C: $(cat err)"
+grep -q 'once more ends it' err || fail "one Ctrl-C is not answered: $(cat err)"
 
 # Reads that would take hours: the first Ctrl-C asks, the second ends.
 : >err
