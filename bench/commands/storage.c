@@ -183,10 +183,20 @@ static int report(struct storing *all, struct error *error) {
   return failed;
 }
 
+static bool has_measured(const struct storage_lab *lab) {
+  for (int i = 0; i < lab->n_rows; i++) {
+    if (lab->rows[i].cpu_s_per_gb.n > 0) return true;
+  }
+  return false;
+}
+
 static int store(struct storing *all, struct error *error) {
   int failed = open_lab(all, error);
   if (!failed) failed = measure(all, error);
   bool interrupted = failed == -EINTR && command_interrupted();
+  if (interrupted && !has_measured(&all->lab))
+    return error->message[0] ? failed
+                             : error_set(error, failed, "interrupted before anything was measured");
   if (interrupted) {
     warnings_add(&all->warnings, WARNING_INTERRUPTED, "%d whole rounds", all->lab.rounds);
     failed = 0;

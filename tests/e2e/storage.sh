@@ -88,6 +88,18 @@ json "$work/killed.json" 'all(x["wrong_bytes"] == 0 and not x["refused"] for x i
 [ -z "$(ls -d "$work"/killed/refill-pages-new-* 2>/dev/null)" ] || fail "new pages were left"
 rm -r "$work/killed"
 
+# Ctrl-C while the data is made: nothing was measured, so there is no result, and no file stays.
+mkdir "$work/early"
+early=("$refill" storage --target "$work/early" --model mha-125m --working-set 1GiB)
+"${early[@]}" -o "$work/early.json" >"$work/out" 2>"$work/err" &
+for try in $(seq 200); do grep -q writing "$work/err" && break; sleep 0.05; done
+kill -INT $!
+wait $! && fail "exit 0 after Ctrl-C while the data is made"
+says 'interrupted while the lab'
+[ ! -s "$work/out" ] || fail "a table of nothing: $(cat "$work/out")"
+[ ! -e "$work/early.json" ] || fail "a result of nothing"
+[ -z "$(ls -A "$work/early")" ] || fail "Ctrl-C left $(ls -A "$work/early")"
+
 # A damaged block fails the run.
 cp "$(ls "$work"/a/refill-*.kv | head -1)" "$work/b/named.kv"
 printf 'damage' | dd of="$work/b/named.kv" bs=1 seek=9000000 conv=notrunc 2>/dev/null
