@@ -2,6 +2,7 @@
  * `refill calibrate`: T over (n_new, n_past), R and W over page size and depth, and what follows.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "bench/present/rig_report.h"
 
 #define ROUNDS_DEFAULT 5
+#define COMPUTE_SHARE 0.75 /* of --budget */
 #define GRID_ORDER_MAX (GRID_NEW_MAX * GRID_PAST_MAX)
 
 struct calibrating {
@@ -29,7 +31,8 @@ struct calibrating {
   struct calibration calibration;
   struct warnings warnings;
   struct progress progress;
-  double s_per_weight; /* of weight_of(); 0 until the warm-up has told */
+  double s_per_weight; /* of weight_of(); 0 until the first look has told */
+  double started_s;    /* measuring */
 };
 
 static int open_rig(struct calibrating *all, struct error *error) {
@@ -65,55 +68,69 @@ static int open_rig(struct calibrating *all, struct error *error) {
   return compute_grid_init(&all->calibration.compute, n_tokens, page_tokens, error);
 }
 
-/* Rounds until --repeat, or the default, or three quarters of --budget. */
-static bool wants_more_rounds(const struct calibrating *all, double started_s) {
-  int done = all->calibration.compute.rounds;
-  int wanted = all->options.repeat ? (int)all->options.repeat : ROUNDS_DEFAULT;
-  double elapsed_s = clock_now_s() - started_s;
-  if (done == 0) return true;
-  if (all->options.budget_s > 0 && elapsed_s + elapsed_s / done > 0.75 * all->options.budget_s)
-    return false;
-  return done < wanted;
-}
-
 /* What a point is expected to take, in tokens: few tokens take as long as some dozens, since the
  * weights must be read. */
 static double weight_of(const struct grid_point *point) {
   return (double)point->n_new + 32;
 }
 
-static int compute_round(struct calibrating *all, bool keep, struct error *error) {
+static double grid_weight(const struct compute_grid *grid) {
+  double weight = 0;
+  for (int i = 0; i < grid->n_new * grid->n_past; i++) weight += weight_of(&grid->points[i]);
+  return weight;
+}
+
+/* All points once. The first time the pace is learned on the way. */
+static int compute_round(struct calibrating *all, struct error *error) {
   struct compute_grid *grid = &all->calibration.compute;
+  const double weight = grid_weight(grid), started_s = clock_now_s();
+  const bool first = all->s_per_weight == 0;
+  double done = 0;
   int order[GRID_ORDER_MAX];
   int n = grid->n_new * grid->n_past;
   sweep_shuffle(order, n, all->options.seed, grid->rounds);
   for (int i = 0; i < n; i++) {
     if (command_interrupted()) return -EINTR;
     struct grid_point *point = &grid->points[order[i]];
-    struct grid_point warm_up = {.n_new = point->n_new, .n_past = point->n_past};
     progress_running(&all->progress, "compute %lld new after %lld", (long long)point->n_new,
                      (long long)point->n_past);
-    int failed = compute_grid_measure(&all->group, keep ? point : &warm_up, error);
+    int failed = compute_grid_measure(&all->group, point, error);
     if (failed) return failed;
+    done += weight_of(point);
     progress_done(&all->progress, weight_of(point) * all->s_per_weight);
+    if (first)
+      progress_expect(&all->progress, (clock_now_s() - started_s) / done * (weight - done));
   }
-  if (keep) grid->rounds++;
+  if (first) all->s_per_weight = (clock_now_s() - started_s) / weight;
+  grid->rounds++;
   return 0;
 }
 
+/* Three quarters of --budget are for computing: whether they hold one more of such rounds. */
+static bool has_time(const struct calibrating *all, double started_s, int rounds) {
+  double elapsed_s = clock_now_s() - started_s;
+  double budget_s = all->options.budget_s;
+  return budget_s == 0 || elapsed_s + elapsed_s / rounds <= COMPUTE_SHARE * budget_s;
+}
+
+/* A first look, which warms up, then rounds until --repeat, or the default, or the time is over.
+ * Where there is none for a round, the look is what there is. */
 static int measure_compute(struct calibrating *all, struct error *error) {
   struct compute_grid *grid = &all->calibration.compute;
-  double weight = 0;
-  for (int i = 0; i < grid->n_new * grid->n_past; i++) weight += weight_of(&grid->points[i]);
-  int rounds = all->options.repeat ? (int)all->options.repeat : ROUNDS_DEFAULT;
-  double started_s = clock_now_s();
+  const int rounds = all->options.repeat ? (int)all->options.repeat : ROUNDS_DEFAULT;
+  const double started_s = clock_now_s();
   progress_begin(&all->progress, stderr, "a first look", 0);
-  int failed = compute_round(all, false, error);
+  int failed = compute_round(all, error);
   progress_end(&all->progress);
-  all->s_per_weight = (clock_now_s() - started_s) / weight;
-  if (!failed)
-    progress_begin(&all->progress, stderr, "compute", all->s_per_weight * weight * rounds);
-  while (!failed && wants_more_rounds(all, started_s)) failed = compute_round(all, true, error);
+  if (failed) return failed;
+  if (!has_time(all, started_s, 1)) {
+    warnings_add(&all->warnings, WARNING_NOT_WARM, "it took %.0f s", clock_now_s() - started_s);
+    return 0;
+  }
+  compute_grid_forget(grid);
+  progress_begin(&all->progress, stderr, "compute", all->s_per_weight * grid_weight(grid) * rounds);
+  do failed = compute_round(all, error);
+  while (!failed && grid->rounds < rounds && has_time(all, started_s, grid->rounds + 1));
   progress_end(&all->progress);
   return failed;
 }
@@ -135,6 +152,15 @@ static int measure_beside(void *context, struct error *error) {
   return parts_measure_copies(&all->calibration.parts, all->rig.device, true, error);
 }
 
+/* When the next of `left` page sizes is to be done: each gets its share of what is left of
+ * --budget.
+ */
+static double storage_deadline_s(const struct calibrating *all, int left) {
+  if (all->options.budget_s == 0) return INFINITY;
+  double now_s = clock_now_s();
+  return now_s + (all->started_s + all->options.budget_s - now_s) / left;
+}
+
 static int measure_storage(struct calibrating *all, struct error *error) {
   const struct options *options = &all->options;
   if (all->rig.emulated) return 0;
@@ -154,6 +180,7 @@ static int measure_storage(struct calibrating *all, struct error *error) {
     if (page_tokens > base.tokens_max) continue;
     progress_running(&all->progress, "pages of %lld tokens", (long long)page_tokens);
     failed = storage_grid_measure(&all->calibration.storage, &base, page_tokens, repeats,
+                                  storage_deadline_s(all, options->page_tokens.n - i),
                                   i == last && all->rig.device->info.staged ? &beside : NULL,
                                   command_interrupted, error);
     double each_s = (clock_now_s() - started_s) / (i + 1); /* as long as those before it */
@@ -208,6 +235,7 @@ static int report(struct calibrating *all, struct error *error) {
 
 static int calibrate(struct calibrating *all, struct error *error) {
   int failed = open_rig(all, error);
+  all->started_s = clock_now_s();
   if (!failed) failed = measure_compute(all, error);
   if (!failed) failed = measure_parts(all, error);
   if (!failed) failed = measure_storage(all, error);

@@ -72,6 +72,14 @@ int compute_grid_measure(struct group *group, struct grid_point *grid_point, str
   return 0;
 }
 
+void compute_grid_forget(struct compute_grid *grid) {
+  for (int i = 0; i < grid->n_new * grid->n_past; i++) {
+    struct grid_point *point = &grid->points[i];
+    *point = (struct grid_point){.n_new = point->n_new, .n_past = point->n_past};
+  }
+  grid->rounds = 0;
+}
+
 /* ---- between the points ---- */
 
 /* The pair of axis points around `at`, and how far between them; outside, the end point twice. */

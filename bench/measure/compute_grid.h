@@ -43,6 +43,9 @@ struct grid_point *compute_grid_at(const struct compute_grid *grid, int i_new, i
 /* One run at a point; its samples are added. */
 int compute_grid_measure(struct group *group, struct grid_point *point, struct error *error);
 
+/* Forgets all samples: no round was complete. */
+void compute_grid_forget(struct compute_grid *grid);
+
 /* Seconds of all layers at any (n_new, n_past) inside the grid: bilinear in the medians, held
  * outside. */
 double compute_grid_s(const struct compute_grid *grid, double n_new, double n_past);

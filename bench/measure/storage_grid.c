@@ -140,9 +140,30 @@ static int measure_beside(struct rig *rig, struct storage_beside *beside, struct
   return 0;
 }
 
+/* Round after round over n rows from `first`: see storage_grid_measure(). */
+static int measure_rounds(struct storage_grid *grid, struct group *group, int first, int repeats,
+                          double deadline_s, int (*interrupted)(void), struct error *error) {
+  int order[STORAGE_ROWS_MAX];
+  int n = grid->n_rows - first;
+  double round_s = 0;
+  for (int round = 0; round < repeats; round++) {
+    double start_s = clock_now_s();
+    if (round > 0 && start_s + round_s > deadline_s) return 0;
+    sweep_shuffle(order, n, group->rig->config.options->seed, round);
+    for (int i = 0; i < n; i++) {
+      int failed = interrupted() ? -EINTR
+                                 : measure_row(group, &grid->rows[first + order[i]], error);
+      if (failed) return failed;
+    }
+    round_s = clock_now_s() - start_s;
+  }
+  return 0;
+}
+
 int storage_grid_measure(struct storage_grid *grid, const struct rig_config *base,
-                         int64_t page_tokens, int repeats, struct storage_beside *beside,
-                         int (*interrupted)(void), struct error *error) {
+                         int64_t page_tokens, int repeats, double deadline_s,
+                         struct storage_beside *beside, int (*interrupted)(void),
+                         struct error *error) {
   struct rig rig = {0};
   struct group group = {0};
   struct rig_config config = *base;
@@ -154,7 +175,6 @@ int storage_grid_measure(struct storage_grid *grid, const struct rig_config *bas
   config.queue_depth = (int)config.options->queue_depth.values[0];
   config.io_bytes = config.options->io_bytes;
   int first = grid->n_rows;
-  int order[STORAGE_ROWS_MAX];
   int failed = rig_open(&rig, &config, error);
   if (!failed) failed = group_init(&group, &rig, error);
   if (!failed) {
@@ -163,17 +183,9 @@ int storage_grid_measure(struct storage_grid *grid, const struct rig_config *bas
     snprintf(grid->engine, sizeof grid->engine, "%s",
              pipeline_reader_info(rig.pipeline)->description);
   }
-  int n = grid->n_rows - first;
-  if (!failed && n > 0) failed = warm_up(&group, &grid->rows[first], error);
-  for (int round = 0; round < repeats && !failed; round++) {
-    sweep_shuffle(order, n, config.options->seed, round);
-    for (int i = 0; i < n && !failed; i++) {
-      if (interrupted())
-        failed = -EINTR;
-      else
-        failed = measure_row(&group, &grid->rows[first + order[i]], error);
-    }
-  }
+  if (!failed && grid->n_rows > first) failed = warm_up(&group, &grid->rows[first], error);
+  if (!failed)
+    failed = measure_rounds(grid, &group, first, repeats, deadline_s, interrupted, error);
   if (!failed && beside) failed = measure_beside(&rig, beside, error);
   group_free(&group);
   rig_close(&rig);

@@ -48,11 +48,13 @@ struct storage_beside {
 };
 
 /* Adds the rows of one page size (each depth, and merged) and measures them `repeats` times after a
- * pass that does not count, rows in a seeded shuffle; then `beside` (NULL: nothing). Opens and
+ * pass that does not count, rows in a seeded shuffle, but only as many times as end before
+ * deadline_s (of clock_now_s(); the first is always made); then `beside` (NULL: nothing). Opens and
  * closes a rig of its own. */
 int storage_grid_measure(struct storage_grid *grid, const struct rig_config *base,
-                         int64_t page_tokens, int repeats, struct storage_beside *beside,
-                         int (*interrupted)(void), struct error *error);
+                         int64_t page_tokens, int repeats, double deadline_s,
+                         struct storage_beside *beside, int (*interrupted)(void),
+                         struct error *error);
 
 /* The row that reads fastest per token, NULL where there are none. */
 const struct storage_row *storage_grid_best(const struct storage_grid *grid);

@@ -100,6 +100,9 @@ static const struct {
                               "refill doctor"},
     [WARNING_OUTLIERS] = {"outliers", "samples lie far from their median; they are kept",
                           "stop what else runs on this box, or raise --repeat"},
+    [WARNING_NOT_WARM] =
+        {"not-warm", "the budget ended with the first look, so compute times are of first runs",
+         "raise --budget, or take fewer --tokens or --layers"},
     [WARNING_INTERVAL] = {"interval",
                           "intervals were still wide when the repeats or the budget ended",
                           "raise --repeat or --budget"},

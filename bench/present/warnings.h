@@ -45,6 +45,7 @@ enum warning {
   WARNING_UNREGISTERED, /* buffers not registered with the engine */
   /* the numbers are less sure than asked */
   WARNING_OUTLIERS,         /* samples far from the median */
+  WARNING_NOT_WARM,         /* calibrate's budget ended with its first look */
   WARNING_INTERVAL,         /* interval not narrow at the cap or budget */
   WARNING_ERROR_SPREAD,     /* a model's error exceeds the spread of the samples */
   WARNING_NO_IO_BOUND,      /* no point of the sweep was I/O-bound */

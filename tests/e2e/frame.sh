@@ -62,6 +62,22 @@ expect 0 "--repeat 1" "$refill" sweep --device playback:zero --engine null --tok
 awk -F, 'NR == 3 && $6 != "" { exit 1 }' one.csv || fail "one sample, an interval: $(cat one.csv)"
 grep -q "still wide .*(1 group)" err || fail "one sample is not called wide: $(cat err)"
 
+# ---- calibrate leaves out the rounds that --budget has no time for, and says so
+for budget in 100ms 60s; do
+  expect 0 "calibrate --budget $budget" "$refill" calibrate --target . --tokens 1024 \
+    --budget $budget --device playback:h100-sxm-llama-3-70b --layers 8 --page-tokens 64,256 \
+    --queue-depth 4 -o calibrated.json
+  python3 - $budget <<'PY' || fail "--budget $budget: $(cat err)"
+import json, sys
+result = json.load(open("calibrated.json"))
+short = sys.argv[1] == "100ms"
+rounds = {len(row["compute_s"]["samples"]) for row in result["compute"]}
+rounds |= {len(row["read_bytes_per_s"]["samples"]) for row in result["storage"]}
+assert rounds == {1 if short else 5}, rounds
+assert short == any(w["name"] == "not-warm" for w in result["warnings"]), result["warnings"]
+PY
+done
+
 # ---- a timeline of nothing is told, and not left
 expect 0 "--trace without an overlapped point" \
   "$refill" sweep --device playback:zero --engine null \
