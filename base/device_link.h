@@ -21,6 +21,9 @@ struct device_link {
  * more), below `root`: "/", or where a fake tree begins. Unknown is 0, never an error. */
 void device_link_read(struct device_link *link, const char *root, const char *address);
 
+/* The same of the PCI device whose directory this is. */
+void device_link_read_at(struct device_link *link, const char *directory);
+
 /* Whether it is known to run slower or narrower than it could. */
 bool device_link_lesser(const struct device_link *link);
 

@@ -230,14 +230,6 @@ static bool is_across_network(const char *sys_root, const char *name) {
   return strstr(resolved, "/session") != NULL || strstr(resolved, "/rport-") != NULL;
 }
 
-/* "16.0 GT/s PCIe" -> 16; 0 unknown. */
-static double read_link_speed(const char *sys_root, const char *name, const char *attribute) {
-  char text[64];
-  double speed = 0;
-  if (!read_attribute(sys_root, name, attribute, text, sizeof text)) return 0;
-  return sscanf(text, "%lf GT/s", &speed) == 1 ? speed : 0;
-}
-
 /* What a drive without members says of itself. */
 static void describe_own(const char *sys_root, const char *name, struct target *target) {
   char text[TARGET_TEXT_BYTES], vendor[64] = "";
@@ -261,18 +253,12 @@ static void describe_own(const char *sys_root, const char *name, struct target *
       is_virtual_model(target->model) || is_virtual_model(vendor) || strcmp(vendor, "Msft") == 0 ||
       strcmp(vendor, "Google") == 0)
     target->virtual_drive = true;
-  target->link_gt_per_s = read_link_speed(sys_root, name, "device/device/current_link_speed");
-  target->link_max_gt_per_s = read_link_speed(sys_root, name, "device/device/max_link_speed");
-  target->link_width = (int)read_number(sys_root, name, "device/device/current_link_width", 0);
-  target->link_max_width = (int)read_number(sys_root, name, "device/device/max_link_width", 0);
+  char pci[PATH_MAX];
+  snprintf(pci, sizeof pci, "%s/class/block/%s/device/device", sys_root, name);
+  device_link_read_at(&target->link, pci);
   long node = read_number(sys_root, name, "device/numa_node", -1);
   if (node < 0) node = read_number(sys_root, name, "device/device/numa_node", -1);
   if (node >= 0 && target->numa_node < 0) target->numa_node = (int)node;
-}
-
-static bool link_is_degraded(const struct target *target) {
-  return (target->link_gt_per_s > 0 && target->link_gt_per_s < target->link_max_gt_per_s) ||
-         (target->link_width > 0 && target->link_width < target->link_max_width);
 }
 
 /* True for what has a cache that cannot be seen through, whatever is stacked on it. */
@@ -289,11 +275,8 @@ static void merge_member(struct target *target, const struct target *member) {
   if (member->numa_node != target->numa_node) target->numa_node = -1;
   if (strcmp(target->scheduler, "none") == 0)
     snprintf(target->scheduler, sizeof target->scheduler, "%s", member->scheduler);
-  if (link_is_degraded(target) || !link_is_degraded(member)) return;
-  target->link_gt_per_s = member->link_gt_per_s;
-  target->link_max_gt_per_s = member->link_max_gt_per_s;
-  target->link_width = member->link_width;
-  target->link_max_width = member->link_max_width;
+  if (!device_link_lesser(&target->link) && device_link_lesser(&member->link))
+    target->link = member->link;
 }
 
 static void describe(const char *sys_root, const char *name, struct target *target, int depth) {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/device_link.h"
 #include "base/error.h"
 
 #define TARGET_TEXT_BYTES 256
@@ -41,8 +42,7 @@ struct target {
   int numa_node;       /* -1 unknown, or not the same for all members */
   /* The drive's PCIe link as it is and as drive and slot could have it; 0 unknown. Of several
    * members one that is below its maximum, if there is any. */
-  double link_gt_per_s, link_max_gt_per_s;
-  int link_width, link_max_width;
+  struct device_link link;
   bool loop_cached; /* a loop device that reads its file through the page cache */
 };
 

@@ -205,9 +205,7 @@ static const char *describe_drive(const struct target *target, char text[DRIVE_B
   char link[LINK_BYTES];
   const char *model = target->model, *firmware = target->firmware;
   if (target->numa_node >= 0) snprintf(node, sizeof node, ", NUMA node %d", target->numa_node);
-  describe_link(&(struct device_link){target->link_gt_per_s, target->link_max_gt_per_s,
-                                      target->link_width, target->link_max_width},
-                link);
+  describe_link(&target->link, link);
   snprintf(text, DRIVE_BYTES, "%s (%s%s%s)%s%s%s%s, blocks %u/%u, scheduler %s%s%s%s%s%s",
            target->drive[0] ? target->drive : "unknown", target->transport,
            target->members[0] ? " of " : "", target->members, model[0] ? ", " : "", model,

@@ -119,8 +119,8 @@ json_t *target_to_json(const struct target *target) {
       (int)target->direct_alignment_bytes, "free_bytes", (json_int_t)target->free_bytes,
       "numa_node", target->numa_node, "logical_block_bytes", (int)target->logical_block_bytes,
       "physical_block_bytes", (int)target->physical_block_bytes, "link_gt_per_s",
-      target->link_gt_per_s, "link_max_gt_per_s", target->link_max_gt_per_s, "link_width",
-      target->link_width, "link_max_width", target->link_max_width, "loop_cached",
+      target->link.gt_per_s, "link_max_gt_per_s", target->link.max_gt_per_s, "link_width",
+      target->link.width, "link_max_width", target->link.max_width, "loop_cached",
       target->loop_cached, "write_cache", target->write_cache, "members", target->members);
 }
 
@@ -175,13 +175,10 @@ static void warn_mount(const struct target *target, struct warnings *warnings) {
 }
 
 static void warn_drive(const struct target *target, struct warnings *warnings) {
-  bool slow = target->link_max_gt_per_s > 0 && target->link_gt_per_s > 0 &&
-              target->link_gt_per_s < target->link_max_gt_per_s;
-  bool narrow = target->link_width > 0 && target->link_width < target->link_max_width;
-  if (slow || narrow)
-    warnings_add(warnings, WARNING_LINK_DEGRADED, "%s: %.1f GT/s x%d of %.1f GT/s x%d",
-                 target->drive, target->link_gt_per_s, target->link_width,
-                 target->link_max_gt_per_s, target->link_max_width);
+  char link[DEVICE_LINK_BYTES];
+  if (device_link_lesser(&target->link))
+    warnings_add(warnings, WARNING_LINK_DEGRADED, "%s: %s", target->drive,
+                 device_link_text(&target->link, link));
   bool nvme = strcmp(target->transport, "nvme") == 0;
   if (nvme && target->scheduler[0] && strcmp(target->scheduler, "none") != 0)
     warnings_add(warnings, WARNING_SCHEDULER, "%s: %s", target->drive, target->scheduler);

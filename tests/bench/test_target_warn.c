@@ -16,10 +16,10 @@ static struct target good(void) {
                          .transport = "nvme",
                          .direct = true,
                          .numa_node = 0,
-                         .link_gt_per_s = 32,
-                         .link_max_gt_per_s = 32,
-                         .link_width = 4,
-                         .link_max_width = 4};
+                         .link.gt_per_s = 32,
+                         .link.max_gt_per_s = 32,
+                         .link.width = 4,
+                         .link.max_width = 4};
 }
 
 static struct warnings warnings;
@@ -40,10 +40,10 @@ static void expect_only(const struct target *target, enum warning warning) {
 Test(target_warn, each_cause_alone) {
   struct target target = good();
   cr_expect_eq(warned(&target), 0);
-  target.link_gt_per_s = 16;
+  target.link.gt_per_s = 16;
   expect_only(&target, WARNING_LINK_DEGRADED);
   target = good();
-  target.link_width = 2;
+  target.link.width = 2;
   expect_only(&target, WARNING_LINK_DEGRADED);
   target = good();
   snprintf(target.scheduler, sizeof target.scheduler, "mq-deadline");

@@ -175,8 +175,8 @@ Test(drive, the_worst_member_counts) {
     fake_sys_write(&sys, file, "0\n");
     fake_sys_write(&sys, "virtual/md1/queue/write_cache", "write back\n");
     struct target target = describe("md1");
-    cr_expect_eq(target.link_gt_per_s, 16);
-    cr_expect_eq(target.link_max_gt_per_s, 32);
+    cr_expect_eq(target.link.gt_per_s, 16);
+    cr_expect_eq(target.link.max_gt_per_s, 32);
     cr_expect_str_eq(target.scheduler, "mq-deadline");
     cr_expect_eq(target.numa_node, -1, "on both sockets");
     cr_expect_str_eq(target.write_cache, "write back");
@@ -314,16 +314,16 @@ Test(drive, parses_schedulers) {
 }
 
 Test(drive, pcie_link_and_loops_over_the_page_cache) {
-  cr_expect_eq(describe("nvme0n1").link_width, 0, "unknown");
+  cr_expect_eq(describe("nvme0n1").link.width, 0, "unknown");
   fake_sys_write(&sys, NVME0 "/device/device/current_link_speed", "16.0 GT/s PCIe\n");
   fake_sys_write(&sys, NVME0 "/device/device/max_link_speed", "32.0 GT/s PCIe\n");
   fake_sys_write(&sys, NVME0 "/device/device/current_link_width", "2\n");
   fake_sys_write(&sys, NVME0 "/device/device/max_link_width", "4\n");
   struct target target = describe("nvme0n1");
-  cr_expect_eq(target.link_gt_per_s, 16);
-  cr_expect_eq(target.link_max_gt_per_s, 32);
-  cr_expect_eq(target.link_width, 2);
-  cr_expect_eq(target.link_max_width, 4);
+  cr_expect_eq(target.link.gt_per_s, 16);
+  cr_expect_eq(target.link.max_gt_per_s, 32);
+  cr_expect_eq(target.link.width, 2);
+  cr_expect_eq(target.link.max_width, 4);
   fake_sys_add(&sys, "virtual/block/loop7", "7:7", 0, 0);
   cr_expect(!describe("loop7").loop_cached);
   fake_sys_write(&sys, "virtual/block/loop7/loop/dio", "0\n");
