@@ -79,14 +79,21 @@ Test(lab_target, a_lab_file_named_by_its_path_obeys_the_working_set) {
   lab_target_close(&target);
 }
 
+#define STRIPE_BYTES (2 * PATH_MAX + 2)
+
+/* A second directory, and the name of the stripe that it is with the first. */
+static void make_stripe(char second[PATH_MAX], char name[STRIPE_BYTES]) {
+  make_directory(second);
+  snprintf(name, STRIPE_BYTES, "%s,%s", path, second);
+}
+
 /* Lanes seldom read the same: the proof of a cold read holds each drive's counters against what was
  * asked of it, and members that share a drive share its counters. */
 Test(lab_target, a_drive_is_asked_for_the_bytes_of_its_lanes) {
   static struct lab_bench bench;
   static struct lab_pass_result result;
-  char second[PATH_MAX], name[2 * PATH_MAX + 2];
-  make_directory(second);
-  snprintf(name, sizeof name, "%s,%s", path, second);
+  char second[PATH_MAX], name[STRIPE_BYTES];
+  make_stripe(second, name);
   cr_assert_eq(open_target(&target, name, WORKING_SET, NULL, NULL), 0);
   struct lab_setting setting = {.engine = "pread",
                                 .payload_bytes = 65536,
@@ -117,9 +124,8 @@ Test(lab_target, a_drive_is_asked_for_the_bytes_of_its_lanes) {
 Test(lab_target, a_stripes_members_write_alike) {
   static struct lab_bench bench;
   static struct lab_pass_result result;
-  char second[PATH_MAX], name[2 * PATH_MAX + 2];
-  make_directory(second);
-  snprintf(name, sizeof name, "%s,%s", path, second);
+  char second[PATH_MAX], name[STRIPE_BYTES];
+  make_stripe(second, name);
   struct lab_target_config config = {
       .name = name, .working_set_bytes = WORKING_SET, .n_outputs = 1};
   cr_assert_eq(lab_target_open(&target, &config, NULL), 0);
